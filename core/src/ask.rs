@@ -1,0 +1,340 @@
+//! Request and respond on any subject; ask and answer on an agent's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{RequestOptions, RespondOptions};
+use crate::error::{Error, ErrorKind};
+use crate::link::{Link, Outcome};
+use crate::message::Headers;
+use crate::stored::headers_of;
+
+/// On a request: the one who asks understands a failure. Others get no reply then, as from bones.
+const TAKES_ERRORS: &str = "Libchat-Takes-Errors";
+/// On a reply: the handler failed with this code, and the payload is the text.
+const ERROR_CODE: &str = "Libchat-Error-Code";
+/// Bytes of requests held for a responder that is slow to read them.
+const HELD_BYTES: usize = 8 << 20;
+const CODE_MAX: usize = 64;
+
+/// What a responder answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reply {
+    /// The answer, any bytes.
+    pub payload: Vec<u8>,
+    /// Its header fields.
+    pub headers: Headers,
+}
+
+/// Sends one request and waits for the first answer.
+pub(crate) async fn request(
+    link: &Link,
+    subject: &str,
+    payload: &[u8],
+    options: &RequestOptions,
+    closed: &CancellationToken,
+) -> Result<Reply, Error> {
+    let deadline = Instant::now() + options.timeout;
+    let mut headers = header_map(&options.headers);
+    headers.insert(TAKES_ERRORS, "1");
+    let payload = Bytes::copy_from_slice(payload);
+    let mut slot = link.claim();
+    link.ready(deadline).await?;
+    let mut mark = link.mark();
+    link.publish(subject, Some(slot.subject()), Some(headers), payload).await?;
+    loop {
+        match link.outcome(&mut slot, subject, mark, deadline, closed).await {
+            Outcome::Answer(message) => return read(subject, message),
+            // Not sent again: nobody knows whether it was handled, and the answer may still come.
+            Outcome::Reconnected => mark = link.mark(),
+            Outcome::Refused(error) => return Err(error),
+            Outcome::Cancelled => return Err(closed_error()),
+            Outcome::Silence => {
+                let seconds = options.timeout.as_secs_f64();
+                let text = format!("request {subject}: no answer within {seconds} s");
+                return Err(Error::new(ErrorKind::Timeout, text));
+            }
+        }
+    }
+}
+
+fn read(subject: &str, message: Message) -> Result<Reply, Error> {
+    if message.status == Some(StatusCode::NO_RESPONDERS) {
+        return Err(Error::new(
+            ErrorKind::NoResponders,
+            format!("request {subject}: nobody listens"),
+        ));
+    }
+    let code = message.headers.as_ref().and_then(|it| it.get(ERROR_CODE));
+    if let Some(code) = code {
+        let text = String::from_utf8_lossy(&message.payload).into_owned();
+        let error = Error::new(ErrorKind::Remote, format!("request {subject}: the handler failed"));
+        return Err(error.remote(code.as_str()).because(text));
+    }
+    let headers = message.headers.as_ref().map_or_else(Headers::default, headers_of);
+    Ok(Reply { payload: message.payload.into(), headers })
+}
+
+/// Requests on a subject, one by one, until it is dropped or stopped.
+pub struct Responder {
+    requests: mpsc::Receiver<Result<Request, Error>>,
+    stopped: CancellationToken,
+}
+
+/// A request to be answered once, from any task. Dropped unanswered, it counts as failed.
+pub struct Request {
+    subject: String,
+    payload: Bytes,
+    headers: Headers,
+    answer: Option<Answer>,
+    _held: Held,
+}
+
+/// How and where to answer.
+struct Answer {
+    link: Arc<Link>,
+    reply: String,
+    takes_errors: bool,
+}
+
+/// Bytes of a request, as long as it lives.
+struct Held(Arc<AtomicUsize>, usize);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+/// Listens on `subject`; returns when the server has the subscription.
+pub(crate) async fn respond(
+    link: &Arc<Link>,
+    subject: String,
+    options: &RespondOptions,
+    closed: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Responder, Error> {
+    let deadline = Instant::now() + options.timeout;
+    if options.queue == 0 {
+        return Err(Error::new(ErrorKind::InvalidArgument, "respond: queue: must be > 0"));
+    }
+    link.ready(deadline).await?;
+    let violation = link.mark();
+    let subscriber = link.subscribe(subject.clone(), options.queue_group.clone()).await?;
+    link.round_trip(deadline).await?;
+    if let Some(error) = link.refused_since(&subject, violation) {
+        return Err(error);
+    }
+    let stopped = closed.child_token();
+    let (sender, requests) = mpsc::channel(options.queue);
+    let listener = Listener {
+        link: link.clone(),
+        subject,
+        queue_group: options.queue_group.clone(),
+        requests: sender,
+        held: Arc::default(),
+    };
+    let token = stopped.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = token.cancelled() => {}
+            () = listener.run(subscriber, violation) => {}
+        }
+    });
+    Ok(Responder { requests, stopped })
+}
+
+struct Listener {
+    link: Arc<Link>,
+    subject: String,
+    queue_group: Option<String>,
+    requests: mpsc::Sender<Result<Request, Error>>,
+    held: Arc<AtomicUsize>,
+}
+
+impl Listener {
+    async fn run(&self, mut subscriber: Subscriber, since: crate::link::Mark) {
+        let mut state = self.link.state();
+        loop {
+            let message = tokio::select! {
+                message = subscriber.next() => message,
+                _ = state.changed() => {
+                    if let Some(error) = self.link.refused_since(&self.subject, since) {
+                        // Nobody reads it when the responder was dropped.
+                        let _ = self.requests.send(Err(error)).await;
+                        return;
+                    }
+                    continue;
+                }
+            };
+            match message {
+                Some(message) => self.take(message).await,
+                // A client dialled anew knows nothing of the old one's subscriptions.
+                None => match self.subscribe_again().await {
+                    Some(again) => subscriber = again,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn subscribe_again(&self) -> Option<Subscriber> {
+        loop {
+            let soon = Instant::now() + std::time::Duration::from_secs(60);
+            match self.link.ready(soon).await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Closed => return None,
+                Err(_) => continue,
+            }
+            let again = self.link.subscribe(self.subject.clone(), self.queue_group.clone()).await;
+            if let Ok(subscriber) = again {
+                return Some(subscriber);
+            }
+        }
+    }
+
+    async fn take(&self, message: Message) {
+        let headers = message.headers.as_ref();
+        let takes_errors = headers.is_some_and(|it| it.get(TAKES_ERRORS).is_some());
+        let link = self.link.clone();
+        let reply = message.reply.map(|it| it.into_string());
+        let answer = reply.map(|reply| Answer { link, reply, takes_errors });
+        let size = message.payload.len();
+        let before = self.held.fetch_add(size, Ordering::Relaxed);
+        let request = Request {
+            subject: message.subject.into_string(),
+            payload: message.payload,
+            headers: headers.map_or_else(Headers::default, headers_of),
+            answer,
+            _held: Held(self.held.clone(), size),
+        };
+        if before > 0 && before + size > HELD_BYTES {
+            return request.refuse_busy().await;
+        }
+        if let Err(full) = self.requests.try_send(Ok(request))
+            && let Ok(request) = full.into_inner()
+        {
+            request.refuse_busy().await;
+        }
+    }
+}
+
+impl Responder {
+    /// The next request. Cancel safe.
+    ///
+    /// Fails with `Closed` when the responder was stopped or its manager closed, with `Unauthorized`
+    /// when the right to listen was taken away.
+    pub async fn next(&mut self) -> Result<Request, Error> {
+        tokio::select! {
+            biased;
+            () = self.stopped.cancelled() => Err(closed_error()),
+            request = self.requests.recv() => request.unwrap_or_else(|| Err(closed_error())),
+        }
+    }
+
+    /// Takes no further requests; those already handed out can still be answered.
+    pub fn stop(&self) {
+        self.stopped.cancel();
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.stopped.cancel();
+    }
+}
+
+impl Request {
+    /// The subject it came on.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// What was asked, any bytes.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Its header fields, `traceparent` among them where the sender gave one.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// Answers. Whether the answer arrives is not known: nobody acknowledges it.
+    pub async fn reply(mut self, payload: impl AsRef<[u8]>) -> Result<(), Error> {
+        let Some(answer) = self.answer.take() else { return Ok(()) };
+        let payload = Bytes::copy_from_slice(payload.as_ref());
+        answer.link.publish(&answer.reply, None, None, payload).await
+    }
+
+    /// Says that it failed: the one who asks gets `Remote` with `code` and `text`, if that is libchat;
+    /// no reply at all otherwise, as from bones.
+    ///
+    /// `code` is a word of at most 64 letters, digits, `_`, `-` or `.`.
+    pub async fn fail(mut self, code: &str, text: &str) -> Result<(), Error> {
+        let word = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        if code.is_empty() || code.len() > CODE_MAX || !code.chars().all(word) {
+            let text =
+                format!("error code {code:?}: must be a word of at most {CODE_MAX} characters");
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        match self.answer.take() {
+            Some(answer) => answer.fail(code, text).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn refuse_busy(mut self) {
+        if let Some(answer) = self.answer.take() {
+            tracing::warn!(
+                subject = self.subject,
+                "more requests than the handler takes: answered busy"
+            );
+            // An answer that cannot be sent is one that the asker will miss by its own deadline.
+            let _ = answer.fail("busy", "the handler has more requests than it can take").await;
+        }
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            // The asker's deadline covers the case that this cannot be sent at once.
+            let _ = answer.fail("unanswered", "the handler gave no answer").now_or_never();
+        }
+    }
+}
+
+impl Answer {
+    async fn fail(&self, code: &str, text: &str) -> Result<(), Error> {
+        if !self.takes_errors {
+            return Ok(());
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(ERROR_CODE, code);
+        let payload = Bytes::copy_from_slice(text.as_bytes());
+        self.link.publish(&self.reply, None, Some(headers), payload).await
+    }
+}
+
+/// Checked before: names and values are what NATS takes.
+pub(crate) fn header_map(fields: &[(String, String)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in fields {
+        map.append(name.as_str(), value.as_str());
+    }
+    map
+}
+
+fn closed_error() -> Error {
+    Error::new(ErrorKind::Closed, "the manager is closed")
+}

@@ -1,0 +1,48 @@
+//! Which messages a watch wants.
+
+use crate::message::Message;
+use crate::name::{Pattern, Project, Short, Thread};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Filter {
+    Thread(Thread),
+    All,
+    Pattern(Pattern),
+}
+
+impl Filter {
+    /// The subject that covers all of it.
+    pub(crate) fn subject(&self, project: &Project) -> String {
+        match self {
+            Filter::Thread(thread) => project.subject(&thread.short),
+            Filter::All => format!("{}*", project.prefix()),
+            Filter::Pattern(pattern) => format!("{}{}", project.prefix(), pattern.as_str()),
+        }
+    }
+
+    /// The one thread it is about.
+    pub(crate) fn thread(&self) -> Option<Short> {
+        match self {
+            Filter::Thread(thread) => Some(thread.short),
+            Filter::All | Filter::Pattern(_) => None,
+        }
+    }
+
+    /// Whether it wants what is stored under `chat.<project>.<rest>`.
+    pub(crate) fn matches(&self, rest: &str) -> bool {
+        match self {
+            Filter::Thread(thread) => thread.short.as_str() == rest,
+            Filter::All => !rest.contains('.'),
+            Filter::Pattern(pattern) => pattern.matches(rest),
+        }
+    }
+
+    /// Whether `message`, whose subject matches, is of the thread asked for by name: two names may share
+    /// their 32 bits.
+    pub(crate) fn wants(&self, message: &Message) -> bool {
+        match (self, &message.thread) {
+            (Filter::Thread(Thread { name: Some(name), .. }), Some(other)) => name == other,
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Past messages of a thread, bounded by count and bytes.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::HistoryOptions;
+use crate::error::{Error, ErrorKind};
+use crate::filter::Filter;
+use crate::message::{Cursor, History};
+use crate::reader::{Item, PAST, Reader};
+use crate::start;
+use crate::stored::Parsed;
+use crate::stream::Stream;
+
+/// Reads until the stream's end as it was at the start, or a bound.
+pub(crate) async fn history(
+    stream: &Arc<Stream>,
+    filter: &Filter,
+    options: &HistoryOptions,
+    deadline: Instant,
+) -> Result<History, Error> {
+    let subject = filter.subject(&stream.project);
+    let (start, before) = (options.start, options.before);
+    let info = stream.info(deadline).await?;
+    let from = start::place(stream, subject.clone(), start, before, &info, deadline).await?;
+    // A place that the caller gave may have to be refused; one that we found cannot.
+    let end = before.map_or(info.state.last_seq, |before| before.seq.saturating_sub(1));
+    let mut page = Page { filter, options, bytes: 0, found: empty(from) };
+    if end <= from.seq && from.incarnation == info.incarnation() {
+        return Ok(page.found);
+    }
+    let mut reader = Reader::new(stream.clone(), vec![subject], from, PAST);
+    reader.set_goal(end);
+    let mut items = reader.open(deadline).await?;
+    loop {
+        for item in items {
+            if page.is_complete(stream, item, end)? {
+                return Ok(page.found);
+            }
+        }
+        if reader.horizon() >= end {
+            page.found.next = Cursor { seq: end.max(page.found.next.seq), ..page.found.next };
+            if page.found.next.seq != reader.cursor().seq {
+                page.found.next.check = 0;
+            }
+            return Ok(page.found);
+        }
+        items = timeout_at(deadline, reader.next()).await.map_err(|_| late(stream, &reader))?;
+    }
+}
+
+fn empty(next: Cursor) -> History {
+    History { messages: Vec::new(), truncated: false, next, gaps: Vec::new(), malformed: 0 }
+}
+
+fn late(stream: &Stream, reader: &Reader) -> Error {
+    let text = format!("read stream {} in time: came to {}", stream.name, reader.cursor());
+    let error = Error::new(ErrorKind::Timeout, text);
+    match reader.reason() {
+        Some(cause) => error.because(cause.clone()),
+        None => error.hint("give it more time, or a lower limit"),
+    }
+}
+
+/// What has been read so far.
+struct Page<'a> {
+    filter: &'a Filter,
+    options: &'a HistoryOptions,
+    bytes: usize,
+    found: History,
+}
+
+impl Page<'_> {
+    /// `true`: the page ends before this item.
+    fn is_complete(&mut self, stream: &Stream, item: Item, end: u64) -> Result<bool, Error> {
+        let (incarnation, stored) = match item {
+            Item::Gap { after, until } => {
+                self.found.gaps.push((after, until));
+                self.found.next = until;
+                return Ok(false);
+            }
+            Item::Reset(cursor) => return Err(reset(stream, cursor)),
+            Item::Stored(incarnation, stored) => (incarnation, stored),
+        };
+        let cursor = stored.cursor(incarnation);
+        if cursor.seq > end {
+            return Ok(true);
+        }
+        let message = match stored.parse(&stream.project, incarnation) {
+            Parsed::Malformed(_) => {
+                self.found.malformed += 1;
+                self.found.next = cursor;
+                return Ok(false);
+            }
+            Parsed::Message(message) => message,
+        };
+        if self.filter.wants(&message) {
+            let bytes = self.bytes + message.body.len();
+            let too_many = self.found.messages.len() >= self.options.limit;
+            let too_large = self.options.max_bytes.is_some_and(|max| bytes > max);
+            if too_many || (too_large && !self.found.messages.is_empty()) {
+                self.found.truncated = true;
+                return Ok(true);
+            }
+            self.bytes = bytes;
+            self.found.messages.push(message);
+        }
+        self.found.next = cursor;
+        Ok(false)
+    }
+}
+
+fn reset(stream: &Stream, cursor: Cursor) -> Error {
+    let text =
+        format!("stream {} is not the one of the cursor: today's begins at {cursor}", stream.name);
+    Error::new(ErrorKind::Conflict, text).hint("begin again with all")
+}

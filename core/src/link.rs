@@ -1,0 +1,507 @@
+//! The connection: who is connected to what since when, publishes, subscriptions and requests.
+//!
+//! Everything above this module speaks in [`Error`]s; the errors of async-nats end here.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use async_nats::{Client, Event, HeaderMap, Message, ServerError, Subscriber};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Stamp;
+use crate::dial::{self, Plan};
+use crate::discover::Origin;
+use crate::error::{Error, ErrorKind};
+use crate::mux::{Mux, Slot};
+use crate::random;
+
+/// Until a stream says otherwise: a quarter of the server's default duplicate window.
+const PATIENCE: Duration = Duration::from_secs(30);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+const VIOLATIONS_KEPT: usize = 32;
+
+pub(crate) struct Link {
+    plan: Plan,
+    client: RwLock<Option<Arc<Dialled>>>,
+    state: Arc<watch::Sender<State>>,
+    mux: Arc<Mux>,
+    inbox: String,
+    inboxes: AtomicU64,
+    patience_ms: AtomicU64,
+    /// Ends everything that lives on this connection.
+    pub(crate) closed: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+struct Dialled {
+    client: Client,
+    abandoned: Arc<AtomicBool>,
+}
+
+impl Drop for Dialled {
+    fn drop(&mut self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What the connection is in. `generation` moves with every new TCP connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    client: u64,
+    pub(crate) generation: u64,
+    pub(crate) up: bool,
+    down_since: Option<Stamp>,
+    last_error: Option<String>,
+    violation: u64,
+    violations: VecDeque<(u64, String)>,
+}
+
+/// What the connection was when a request was about to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    pub(crate) generation: u64,
+    violation: u64,
+}
+
+/// How waiting for an answer ended.
+pub(crate) enum Outcome {
+    Answer(Message),
+    /// A new connection was made since the request was sent.
+    Reconnected,
+    /// The server refused the subject.
+    Refused(Error),
+    Silence,
+    Cancelled,
+}
+
+impl Link {
+    /// Connects, and keeps reconnecting until [`Link::close`].
+    pub(crate) async fn connect(plan: Plan) -> Result<Arc<Link>, Error> {
+        let inbox = format!("{}.{}", plan.inbox_prefix(), random::hex(11));
+        let state = Arc::new(watch::Sender::new(State { client: 1, ..State::default() }));
+        let link = Link {
+            mux: Mux::new(&inbox),
+            inbox,
+            plan,
+            state,
+            client: RwLock::new(None),
+            inboxes: AtomicU64::new(0),
+            patience_ms: AtomicU64::new(millis(PATIENCE)),
+            closed: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let link = Arc::new(link);
+        link.dial(1).await?;
+        let supervisor = supervise(Arc::downgrade(&link), link.closed.clone());
+        link.tasks.spawn(supervisor);
+        Ok(link)
+    }
+
+    async fn dial(self: &Arc<Link>, number: u64) -> Result<(), Error> {
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let state = self.state.clone();
+        let note = move |event: Event| note(&state, number, event);
+        let client = dial::dial(&self.plan, note, abandoned.clone()).await?;
+        let dialled = Arc::new(Dialled { client, abandoned });
+        let mut answers = subscribe(&dialled.client, self.mux.subject(), None).await?;
+        let mux = self.mux.clone();
+        self.tasks.spawn(async move {
+            while let Some(message) = answers.next().await {
+                mux.deliver(message);
+            }
+        });
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(dialled);
+        // The event of this very connection is on its way; waiting keeps it from looking like a second one.
+        let mut state = self.state.subscribe();
+        // On the time-out a safety net: an event can be lost when 128 others are queued before it.
+        if timeout(self.plan.timeout, state.wait_for(|it| it.up)).await.is_err() {
+            note_connected(&self.state);
+        }
+        Ok(())
+    }
+
+    /// The state now, and its changes.
+    pub(crate) fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// To be taken before a request is sent, for [`Link::outcome`].
+    pub(crate) fn mark(&self) -> Mark {
+        let state = self.state.borrow();
+        Mark { generation: state.generation, violation: state.violation }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.state.borrow().up
+    }
+
+    /// How many connections were made after the first.
+    pub(crate) fn reconnects(&self) -> u64 {
+        self.state.borrow().generation.saturating_sub(1)
+    }
+
+    /// Waits until the server is connected; gives the connection's generation.
+    pub(crate) async fn ready(&self, deadline: Instant) -> Result<u64, Error> {
+        {
+            let state = self.state.borrow();
+            if state.up {
+                return Ok(state.generation);
+            }
+        }
+        let mut state = self.state.subscribe();
+        let wait = timeout_at(deadline, state.wait_for(|it| it.up));
+        tokio::select! {
+            () = self.closed.cancelled() => Err(closed()),
+            up = wait => match up {
+                Ok(Ok(state)) => Ok(state.generation),
+                Ok(Err(_)) => Err(closed()),
+                Err(_) => Err(self.unreachable()),
+            },
+        }
+    }
+
+    /// The error of a call that found no connection in time.
+    pub(crate) fn unreachable(&self) -> Error {
+        let error = Error::new(
+            ErrorKind::Disconnected,
+            format!("no connection to {}", self.plan.servers()),
+        );
+        match self.state.borrow().last_error.clone() {
+            Some(cause) => error.because(cause),
+            None => error,
+        }
+    }
+
+    /// The server addresses, without secrets.
+    pub(crate) fn servers(&self) -> String {
+        self.plan.servers()
+    }
+
+    /// Where address and credentials came from.
+    pub(crate) fn origins(&self) -> &[Origin] {
+        &self.plan.resolved.origins
+    }
+
+    pub(crate) fn js_domain(&self) -> Option<&str> {
+        self.plan.js_domain()
+    }
+
+    /// Whether the server says that it runs JetStream itself.
+    pub(crate) fn server_has_jetstream(&self) -> bool {
+        self.client().is_ok_and(|it| it.client.server_info().jetstream)
+    }
+
+    /// Largest payload, headers included, that the server takes.
+    pub(crate) fn max_payload(&self) -> usize {
+        self.client().map_or(1 << 20, |it| it.client.max_payload())
+    }
+
+    /// From which outage on queued commands are too old to be sent.
+    pub(crate) fn set_patience(&self, patience: Duration) {
+        self.patience_ms.fetch_min(millis(patience), Ordering::Relaxed);
+    }
+
+    fn client(&self) -> Result<Arc<Dialled>, Error> {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
+        client.ok_or_else(|| if self.closed.is_cancelled() { closed() } else { self.unreachable() })
+    }
+
+    /// Hands one message to the network. `Ok` says that it may arrive, not that it did.
+    pub(crate) async fn publish(
+        &self,
+        subject: &str,
+        reply: Option<String>,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+    ) -> Result<(), Error> {
+        let dialled = self.client()?;
+        let client = &dialled.client;
+        let subject_owned = subject.to_owned();
+        let result = match (reply, headers) {
+            (None, None) => client.publish(subject_owned, payload).await,
+            (None, Some(headers)) => {
+                client.publish_with_headers(subject_owned, headers, payload).await
+            }
+            (Some(reply), None) => client.publish_with_reply(subject_owned, reply, payload).await,
+            (Some(reply), Some(headers)) => {
+                client.publish_with_reply_and_headers(subject_owned, reply, headers, payload).await
+            }
+        };
+        result.map_err(|cause| publish_error(subject, cause))
+    }
+
+    pub(crate) async fn subscribe(
+        &self,
+        subject: String,
+        queue_group: Option<String>,
+    ) -> Result<Subscriber, Error> {
+        subscribe(&self.client()?.client, subject, queue_group).await
+    }
+
+    /// A subject of our own for one reader.
+    pub(crate) fn new_inbox(&self) -> String {
+        // The mux listens on one token below `inbox`, a reader on two.
+        format!("{}.r.{:x}", self.inbox, self.inboxes.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn claim(&self) -> Slot {
+        self.mux.claim()
+    }
+
+    /// Waits for the answer to a request sent to `subject` after `mark` was taken.
+    pub(crate) async fn outcome(
+        &self,
+        slot: &mut Slot,
+        subject: &str,
+        mark: Mark,
+        until: Instant,
+        cancel: &CancellationToken,
+    ) -> Outcome {
+        let mut state = self.state.subscribe();
+        state.mark_changed();
+        let silence = sleep_until(until);
+        tokio::pin!(silence);
+        loop {
+            tokio::select! {
+                biased;
+                answer = slot.answer() => return match answer {
+                    Ok(message) => Outcome::Answer(message),
+                    Err(error) => Outcome::Refused(error),
+                },
+                _ = state.changed() => {
+                    let now = state.borrow_and_update();
+                    if let Some(error) = now.refusal(subject, mark.violation) {
+                        return Outcome::Refused(error);
+                    }
+                    if now.up && now.generation != mark.generation {
+                        return Outcome::Reconnected;
+                    }
+                }
+                () = &mut silence => return Outcome::Silence,
+                () = cancel.cancelled() => return Outcome::Cancelled,
+            }
+        }
+    }
+
+    /// Waits until the server has handled everything published and subscribed so far. Where we may
+    /// not publish to our own inbox, it has only been written.
+    pub(crate) async fn round_trip(&self, deadline: Instant) -> Result<(), Error> {
+        let mut slot = self.claim();
+        let subject = slot.subject();
+        let mark = self.mark();
+        self.publish(&subject, None, None, Bytes::new()).await?;
+        let until = deadline.min(Instant::now() + CLOSE_PATIENCE);
+        match self.outcome(&mut slot, &subject, mark, until, &self.closed).await {
+            Outcome::Cancelled => Err(closed()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the server has refused `subject` since `mark`.
+    pub(crate) fn refused_since(&self, subject: &str, mark: Mark) -> Option<Error> {
+        self.state.borrow().refusal(subject, mark.violation)
+    }
+
+    /// Waits until what was published is written, if there is a connection, 2 s at most.
+    pub(crate) async fn flush(&self) {
+        if let (true, Ok(dialled)) = (self.is_up(), self.client()) {
+            // When it takes longer, the server's side times out by itself.
+            let _ = timeout(CLOSE_PATIENCE, dialled.client.flush()).await;
+        }
+    }
+
+    /// Ends the connection after what was published is written, or 2 s.
+    pub(crate) async fn close(&self) {
+        self.closed.cancel();
+        self.tasks.close();
+        self.flush().await;
+        self.state.send_modify(|state| state.up = false);
+        drop(self.client.write().unwrap_or_else(PoisonError::into_inner).take());
+        // Tasks end with their subscriptions, which end with the client dropped above.
+        let _ = timeout(CLOSE_PATIENCE, self.tasks.wait()).await;
+    }
+
+    /// Drops a client whose queue is too old to be sent, and makes a new connection.
+    async fn redial(self: &Arc<Link>) {
+        let old = self.client.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(old);
+        let mut number = 0;
+        self.state.send_modify(|state| {
+            state.client += 1;
+            number = state.client;
+        });
+        while !self.closed.is_cancelled() {
+            match self.dial(number).await {
+                Ok(()) => return,
+                Err(error) => {
+                    self.state.send_modify(|it| it.last_error = Some(format!("{error:#}")))
+                }
+            }
+            sleep(dial::MAX_DELAY).await;
+        }
+    }
+}
+
+impl State {
+    /// The refusal of `subject` recorded after violation number `since`.
+    pub(crate) fn refusal(&self, subject: &str, since: u64) -> Option<Error> {
+        let (_, refused) =
+            self.violations.iter().find(|(at, refused)| *at > since && refused == subject)?;
+        let error = Error::new(ErrorKind::Unauthorized, format!("no permission for {refused}"));
+        Some(error.hint("ask the operator for the right to this subject"))
+    }
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the connection is closed")
+}
+
+async fn subscribe(
+    client: &Client,
+    subject: String,
+    queue_group: Option<String>,
+) -> Result<Subscriber, Error> {
+    let what = format!("subscribe to {subject}");
+    let result = match queue_group {
+        Some(group) => client.queue_subscribe(subject, group).await,
+        None => client.subscribe(subject).await,
+    };
+    result.map_err(|cause| Error::new(ErrorKind::Disconnected, what).because(cause))
+}
+
+fn publish_error(subject: &str, cause: async_nats::PublishError) -> Error {
+    use async_nats::client::PublishErrorKind;
+    let kind = match cause.kind() {
+        PublishErrorKind::MaxPayloadExceeded => ErrorKind::TooLarge,
+        PublishErrorKind::InvalidSubject => ErrorKind::InvalidArgument,
+        PublishErrorKind::Send => ErrorKind::Disconnected,
+    };
+    Error::new(kind, format!("publish to {subject}")).because(cause)
+}
+
+fn note(state: &watch::Sender<State>, number: u64, event: Event) {
+    state.send_if_modified(|state| {
+        if state.client != number {
+            return false;
+        }
+        match event {
+            Event::Connected => state.connected(),
+            Event::Disconnected | Event::Closed => {
+                state.up = false;
+                state.down_since.get_or_insert_with(Stamp::now);
+            }
+            Event::ServerError(ServerError::Other(text)) => state.server_error(text),
+            Event::ServerError(error) => state.last_error = Some(error.to_string()),
+            Event::ClientError(error) => state.last_error = Some(error.to_string()),
+            Event::SlowConsumer(_) => {
+                tracing::warn!("async-nats dropped messages of a full subscription")
+            }
+            Event::LameDuckMode | Event::Draining => return false,
+        }
+        true
+    });
+}
+
+fn note_connected(state: &watch::Sender<State>) {
+    state.send_modify(State::connected);
+}
+
+impl State {
+    fn connected(&mut self) {
+        self.generation += 1;
+        self.up = true;
+        self.down_since = None;
+        self.last_error = None;
+    }
+
+    fn server_error(&mut self, text: String) {
+        if let Some(subject) = violated_subject(&text) {
+            self.violation += 1;
+            self.violations.push_back((self.violation, subject.to_owned()));
+            if self.violations.len() > VIOLATIONS_KEPT {
+                self.violations.pop_front();
+            }
+        }
+        self.last_error = Some(text);
+    }
+}
+
+/// `Permissions Violation for Publish to "chat.demo.d0825bc5"`
+fn violated_subject(text: &str) -> Option<&str> {
+    let text = text.trim_matches('\'');
+    text.get(..21)?.eq_ignore_ascii_case("permissions violation").then_some(())?;
+    text.split('"').nth(1)
+}
+
+/// Watches for outages longer than what was queued may live.
+async fn supervise(link: Weak<Link>, closed: CancellationToken) {
+    let Some(mut state) = link.upgrade().map(|link| link.state()) else { return };
+    loop {
+        let down = tokio::select! {
+            () = closed.cancelled() => return,
+            down = state.wait_for(|it| !it.up) => match down {
+                Ok(state) => state.down_since,
+                Err(_) => return,
+            },
+        };
+        let Some(strong) = link.upgrade() else { return };
+        let patience = Duration::from_millis(strong.patience_ms.load(Ordering::Relaxed));
+        let age = down.map_or(Duration::ZERO, |stamp| stamp.age());
+        if age >= patience {
+            tracing::warn!(
+                servers = strong.servers(),
+                "dropping what an outage kept queued; dialling anew"
+            );
+            strong.redial().await;
+            continue;
+        }
+        drop(strong);
+        tokio::select! {
+            () = closed.cancelled() => return,
+            // Short steps: a suspended machine's timers stop, its age does not.
+            () = sleep((patience - age).min(Duration::from_secs(1))) => {}
+            up = state.wait_for(|it| it.up) => if up.is_err() { return },
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_violation_is_found_by_its_subject_and_only_after_the_call_began() {
+        let mut state = State::default();
+        state.server_error(r#"Permissions Violation for Publish to "chat.demo.a""#.into());
+        assert_eq!(state.violation, 1);
+        let error = state.refusal("chat.demo.a", 0).expect("recorded");
+        assert_eq!(error.to_string(), "no permission for chat.demo.a");
+        assert!(state.refusal("chat.demo.a", 1).is_none());
+        assert!(state.refusal("chat.demo.b", 0).is_none());
+        state.server_error("Maximum Connections Exceeded".into());
+        assert_eq!(state.violation, 1);
+    }
+
+    #[test]
+    fn events_of_an_abandoned_client_change_nothing() {
+        let state = watch::Sender::new(State { client: 2, ..State::default() });
+        note(&state, 1, Event::Connected);
+        assert!(!state.borrow().up);
+        note(&state, 2, Event::Connected);
+        assert!(state.borrow().up);
+        note(&state, 2, Event::Disconnected);
+        assert!(!state.borrow().up && state.borrow().down_since.is_some());
+        assert_eq!(state.borrow().generation, 1);
+    }
+}

@@ -1,0 +1,337 @@
+//! One ephemeral pull consumer: made, asked for messages, checked, deleted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
+
+use crate::api::Failure;
+use crate::error::{Error, ErrorKind};
+use crate::message::Headers;
+use crate::random;
+use crate::stored::{Delivery, Stored, headers_of};
+use crate::stream::Stream;
+
+const EXPIRES: Duration = Duration::from_secs(60);
+/// The server forgets a consumer that nobody asks for so long.
+const INACTIVE: Duration = Duration::from_secs(60);
+const SILENCE_SLACK: Duration = Duration::from_millis(500);
+
+/// How a consumer is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Messages asked for at once.
+    pub(crate) batch: usize,
+    /// Bytes asked for at once.
+    pub(crate) max_bytes: usize,
+    /// A sign of life as often as this.
+    pub(crate) heartbeat: Duration,
+}
+
+/// Where a consumer begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From {
+    Seq(u64),
+    /// Unix nanoseconds.
+    Time(i64),
+    LastOfEachSubject,
+}
+
+pub(crate) struct Pull {
+    stream: Arc<Stream>,
+    consumer: String,
+    inbox: String,
+    messages: Subscriber,
+    shape: Shape,
+    consumer_seq: u64,
+    /// Messages asked for and not yet delivered or given back.
+    asked: usize,
+    /// Whether anything came since the last request, and the bytes that one asked for.
+    since_request: usize,
+    max_bytes: usize,
+    alive: Instant,
+    /// Messages of the filter not yet delivered, as last heard.
+    pub(crate) pending: u64,
+    /// The stream sequence before the first this consumer may deliver.
+    before: u64,
+}
+
+/// What a consumer would deliver.
+pub(crate) struct Probed {
+    /// The stream sequence before the first one.
+    pub(crate) before: u64,
+    pub(crate) pending: u64,
+}
+
+/// What came.
+#[derive(Debug)]
+pub(crate) enum Pulled {
+    Message(Stored, Delivery),
+    /// The consumer lives and has nothing more.
+    Idle,
+    /// This consumer is of no more use.
+    Fault(Error),
+}
+
+#[derive(Deserialize)]
+struct Created {
+    #[serde(default)]
+    num_pending: u64,
+    delivered: Delivered,
+}
+
+#[derive(Deserialize)]
+struct Delivered {
+    stream_seq: u64,
+}
+
+impl Pull {
+    /// Makes a consumer over `subjects` (all of the stream if empty) and asks it for messages.
+    pub(crate) async fn create(
+        stream: &Arc<Stream>,
+        from: From,
+        subjects: &[String],
+        shape: Shape,
+        deadline: Instant,
+    ) -> Result<Pull, Failure> {
+        let pull = Pull::make(stream, from, subjects, shape, deadline).await?;
+        pull.asked_once().await.map_err(Failure::Failed)
+    }
+
+    /// Where a consumer would begin, and how many messages it would deliver.
+    pub(crate) async fn probe(
+        stream: &Arc<Stream>,
+        from: From,
+        subjects: &[String],
+        deadline: Instant,
+    ) -> Result<Probed, Failure> {
+        let shape = Shape { batch: 0, max_bytes: 0, heartbeat: EXPIRES };
+        let pull = Pull::make(stream, from, subjects, shape, deadline).await?;
+        Ok(Probed { before: pull.before, pending: pull.pending })
+    }
+
+    async fn make(
+        stream: &Arc<Stream>,
+        from: From,
+        subjects: &[String],
+        shape: Shape,
+        deadline: Instant,
+    ) -> Result<Pull, Failure> {
+        let link = &stream.link;
+        let inbox = link.new_inbox();
+        // Subscribed before it exists, so that nothing it sends is missed.
+        let messages = link.subscribe(inbox.clone(), None).await.map_err(Failure::Failed)?;
+        let consumer = format!("libchat-{}", random::hex(8));
+        let mut pull = Pull {
+            stream: stream.clone(),
+            consumer,
+            inbox,
+            messages,
+            shape,
+            consumer_seq: 0,
+            asked: 0,
+            since_request: 1,
+            max_bytes: shape.max_bytes,
+            alive: Instant::now(),
+            pending: 0,
+            before: 0,
+        };
+        let verb = format!("CONSUMER.CREATE.{}.{}", stream.name, pull.consumer);
+        let request = json!({
+            "stream_name": stream.name,
+            "action": "create",
+            "config": pull.config(from, subjects),
+        });
+        let created: Created = link.api(&verb, &request, deadline).await?;
+        pull.pending = created.num_pending;
+        pull.before = created.delivered.stream_seq;
+        pull.alive = Instant::now();
+        Ok(pull)
+    }
+
+    async fn asked_once(mut self) -> Result<Pull, Error> {
+        self.ask().await?;
+        Ok(self)
+    }
+
+    fn config(&self, from: From, subjects: &[String]) -> Value {
+        let mut config = json!({
+            "name": self.consumer,
+            "ack_policy": "none",
+            "max_deliver": 1,
+            "mem_storage": true,
+            "num_replicas": 1,
+            "replay_policy": "instant",
+            "inactive_threshold": nanos(INACTIVE),
+        });
+        if !subjects.is_empty() {
+            config["filter_subjects"] = json!(subjects);
+        }
+        match from {
+            From::Seq(seq) => {
+                config["deliver_policy"] = "by_start_sequence".into();
+                config["opt_start_seq"] = seq.max(1).into();
+            }
+            From::Time(ns) => {
+                config["deliver_policy"] = "by_start_time".into();
+                config["opt_start_time"] = rfc3339(ns).into();
+            }
+            From::LastOfEachSubject => config["deliver_policy"] = "last_per_subject".into(),
+        }
+        config
+    }
+
+    /// What comes next. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Pulled {
+        loop {
+            let silence = self.alive + self.shape.heartbeat * 2 + SILENCE_SLACK;
+            let message = tokio::select! {
+                biased;
+                message = self.messages.next() => message,
+                () = sleep_until(silence) => return self.fault("no sign of life"),
+            };
+            let Some(message) = message else { return self.fault("its subscription ended") };
+            if let Some(pulled) = self.take(message) {
+                return pulled;
+            }
+        }
+    }
+
+    /// What is here already.
+    pub(crate) fn ready(&mut self) -> Option<Pulled> {
+        loop {
+            match self.messages.next().now_or_never()? {
+                Some(message) => match self.take(message) {
+                    Some(pulled) => return Some(pulled),
+                    None => continue,
+                },
+                None => return Some(self.fault("its subscription ended")),
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Option<Pulled> {
+        self.alive = Instant::now();
+        let pulled = match message.status {
+            None => Some(self.delivered(message)),
+            Some(status) => self.status(status, &message),
+        };
+        if self.asked <= self.shape.batch / 2 {
+            // The publish only has to reach the client's queue; where that is full the next message asks again.
+            match self.ask().now_or_never() {
+                Some(Err(cause)) => {
+                    let lost =
+                        Error::new(ErrorKind::Disconnected, "ask for messages").because(cause);
+                    return Some(pulled.unwrap_or(Pulled::Fault(lost)));
+                }
+                Some(Ok(())) | None => {}
+            }
+        }
+        pulled
+    }
+
+    fn delivered(&mut self, message: Message) -> Pulled {
+        let delivery = message.reply.as_deref().and_then(Delivery::parse);
+        let Some(delivery) = delivery else { return self.fault("a message without its position") };
+        if delivery.consumer_seq != self.consumer_seq + 1 {
+            return self.fault("deliveries were lost");
+        }
+        self.consumer_seq = delivery.consumer_seq;
+        self.pending = delivery.pending;
+        self.asked = self.asked.saturating_sub(1);
+        self.since_request += 1;
+        let stored = Stored {
+            subject: message.subject.into_string(),
+            seq: delivery.stream_seq,
+            time_ns: delivery.time_ns,
+            headers: message.headers.as_ref().map_or_else(Headers::default, headers_of),
+            payload: message.payload,
+        };
+        Pulled::Message(stored, delivery)
+    }
+
+    fn status(&mut self, status: StatusCode, message: &Message) -> Option<Pulled> {
+        let description = message.description.as_deref().unwrap_or_default();
+        if status == StatusCode::IDLE_HEARTBEAT {
+            let last = number(message.headers.as_ref(), "Nats-Last-Consumer");
+            return Some(match last {
+                Some(last) if last != self.consumer_seq => self.fault("deliveries were lost"),
+                _ => Pulled::Idle,
+            });
+        }
+        let ended = status == StatusCode::TIMEOUT
+            || (status == StatusCode::REQUEST_TERMINATED && ends_a_request(description));
+        if !ended {
+            return Some(self.fault(&format!("{} {description}", status.as_u16())));
+        }
+        let returned =
+            number(message.headers.as_ref(), "Nats-Pending-Messages").unwrap_or_default();
+        self.asked = self.asked.saturating_sub(usize::try_from(returned).unwrap_or(usize::MAX));
+        if self.since_request == 0
+            && description.eq_ignore_ascii_case("message size exceeds maxbytes")
+        {
+            // One message is larger than what is asked for at once.
+            self.max_bytes = self.max_bytes.max(self.stream.link.max_payload() + (64 << 10));
+        }
+        None
+    }
+
+    async fn ask(&mut self) -> Result<(), Error> {
+        let request = json!({
+            "batch": self.shape.batch,
+            "max_bytes": self.max_bytes,
+            "expires": nanos(EXPIRES),
+            "idle_heartbeat": nanos(self.shape.heartbeat),
+        });
+        let payload = Bytes::from(request.to_string());
+        let verb = format!("CONSUMER.MSG.NEXT.{}.{}", self.stream.name, self.consumer);
+        let link = &self.stream.link;
+        link.publish(&link.api_subject(&verb), Some(self.inbox.clone()), None, payload).await?;
+        self.asked += self.shape.batch;
+        self.since_request = 0;
+        self.max_bytes = self.shape.max_bytes;
+        Ok(())
+    }
+
+    fn fault(&self, why: &str) -> Pulled {
+        let what = format!("reader of {}", self.stream.name);
+        Pulled::Fault(Error::new(ErrorKind::Disconnected, what).because(why.to_owned()))
+    }
+}
+
+impl Drop for Pull {
+    fn drop(&mut self) {
+        let link = &self.stream.link;
+        let verb = format!("CONSUMER.DELETE.{}.{}", self.stream.name, self.consumer);
+        if link.is_up() {
+            // Fire and forget: where it does not arrive, the server forgets the consumer by itself.
+            let _ = link.publish(&link.api_subject(&verb), None, None, Bytes::new()).now_or_never();
+        }
+    }
+}
+
+/// A 409 that only says that one request is over.
+fn ends_a_request(description: &str) -> bool {
+    ["batch completed", "message size exceeds maxbytes"]
+        .iter()
+        .any(|end| description.eq_ignore_ascii_case(end))
+}
+
+fn number(headers: Option<&HeaderMap>, name: &str) -> Option<u64> {
+    headers?.get(name)?.as_str().parse().ok()
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn rfc3339(ns: i64) -> String {
+    use time::format_description::well_known::Rfc3339;
+    // Four-digit years always format.
+    crate::stored::from_unix_ns(ns).format(&Rfc3339).unwrap_or_default()
+}

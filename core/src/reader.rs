@@ -1,0 +1,520 @@
+//! Stored messages from a cursor on: the one way they are read. Watches, catch-up, history, lists
+//! and scans are made of it.
+//!
+//! A reader opens a consumer, checks that the stream is still the one its cursor belongs to, and hands
+//! out what comes in stream order. When anything is wrong it opens anew from its cursor, for ever; each
+//! opening is an epoch that begins with the same checks. Where the server has no consumer to spare, it
+//! fetches message by message instead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::answer::CONSUMER_LIMIT;
+use crate::api::{REQUEST_TIMEOUT, wrap};
+use crate::error::{Error, ErrorKind};
+use crate::link::State;
+use crate::message::Cursor;
+use crate::pull::{From, Pull, Pulled, Shape};
+use crate::random;
+use crate::stored::{Stored, check};
+use crate::stream::{Info, Stream, Which};
+
+/// The live tail: a large window, and slow heartbeats since it is idle most of its life.
+pub(crate) const TAIL: Shape =
+    Shape { batch: 1024, max_bytes: 8 << 20, heartbeat: Duration::from_secs(5) };
+/// Everything that ends.
+pub(crate) const PAST: Shape =
+    Shape { batch: 4096, max_bytes: 1 << 20, heartbeat: Duration::from_secs(1) };
+
+/// Others need consumers too: bones agents, lists, catch-ups. The server allows 1,000 a stream.
+const CONSUMERS_FOR_TAILS: usize = 900;
+const BACKOFF_MIN: Duration = Duration::from_millis(10);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// How long without a source until it is said.
+const STALL: Duration = Duration::from_secs(10);
+/// How stale the horizon of an idle tail may be.
+const PROBE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_secs(1);
+const BATCH_MAX: usize = 512;
+
+pub(crate) struct Reader {
+    stream: Arc<Stream>,
+    subjects: Vec<String>,
+    shape: Shape,
+    tail: bool,
+    cursor: Cursor,
+    /// Everything of our subjects up to here is handed out or gone.
+    horizon: u64,
+    /// How far the caller wants to get; asks the server when nothing comes.
+    goal: u64,
+    /// The stream's last sequence when this epoch began.
+    last_seq: u64,
+    source: Source,
+    link_state: watch::Receiver<State>,
+    generation: u64,
+    /// Delivered by the server, not yet handed out: kept here so that no await loses it.
+    taken: Vec<(Stored, u64)>,
+    /// Whether the server had more for us behind the last one handed out.
+    lagging: bool,
+    probe: Probe,
+    fault: Option<Fault>,
+    reopens: u64,
+}
+
+enum Source {
+    None,
+    Pull(Box<Pull>),
+    Poll { consumer_again: Instant, next: Instant },
+}
+
+/// Keeps the horizon of an idle tail near the stream's end, so that what expires in other threads
+/// meanwhile is no gap of ours at the next epoch.
+struct Probe {
+    at: Instant,
+    /// The stream's end at a moment since which only a heartbeat is awaited.
+    last_seq: Option<u64>,
+}
+
+struct Fault {
+    since: Instant,
+    reason: Error,
+    backoff: Duration,
+}
+
+/// What a reader hands out.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// With the stream's incarnation.
+    Stored(u64, Stored),
+    /// Gone before it could be read.
+    Gap { after: Cursor, until: Cursor },
+    /// Another stream than the cursor's: everything of it follows.
+    Reset(Cursor),
+}
+
+impl Reader {
+    pub(crate) fn new(
+        stream: Arc<Stream>,
+        subjects: Vec<String>,
+        cursor: Cursor,
+        shape: Shape,
+    ) -> Reader {
+        let link_state = stream.link.state();
+        Reader {
+            tail: shape.batch == TAIL.batch,
+            stream,
+            subjects,
+            shape,
+            cursor,
+            horizon: cursor.seq,
+            goal: 0,
+            last_seq: 0,
+            source: Source::None,
+            link_state,
+            generation: 0,
+            taken: Vec::new(),
+            lagging: false,
+            probe: Probe { at: Instant::now(), last_seq: None },
+            fault: None,
+            reopens: 0,
+        }
+    }
+
+    /// The last place handed out, or where reading began.
+    pub(crate) fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    pub(crate) fn horizon(&self) -> u64 {
+        self.horizon
+    }
+
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    pub(crate) fn set_goal(&mut self, goal: u64) {
+        self.goal = goal;
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.source, Source::None)
+    }
+
+    /// How often a source was found again since this was last asked.
+    pub(crate) fn take_reopens(&mut self) -> u64 {
+        std::mem::take(&mut self.reopens)
+    }
+
+    pub(crate) fn is_polling(&self) -> bool {
+        matches!(self.source, Source::Poll { .. })
+    }
+
+    /// Why there has been no source for 10 s, if so.
+    pub(crate) fn stalled(&self) -> Option<&Error> {
+        self.fault.as_ref().filter(|it| it.since.elapsed() >= STALL).map(|it| &it.reason)
+    }
+
+    /// Why there is no source now.
+    pub(crate) fn reason(&self) -> Option<&Error> {
+        self.fault.as_ref().map(|it| &it.reason)
+    }
+
+    /// Opens for the first time, so that a lasting refusal is an error and not a stall.
+    pub(crate) async fn open(&mut self, deadline: Instant) -> Result<Vec<Item>, Error> {
+        loop {
+            match self.begin(deadline).await {
+                Ok(items) => return Ok(items),
+                Err(cause) if is_lasting(&cause) || Instant::now() >= deadline => {
+                    return Err(cause);
+                }
+                Err(_) => sleep(BACKOFF_MIN).await,
+            }
+        }
+    }
+
+    /// What comes next, perhaps nothing but a changed [`Reader::stalled`] or [`Reader::horizon`].
+    /// Cancel safe. Never fails: it tries until it is dropped.
+    pub(crate) async fn next(&mut self) -> Vec<Item> {
+        match &mut self.source {
+            Source::None => self.reopen().await,
+            Source::Pull(_) => self.pull().await,
+            Source::Poll { next, .. } => {
+                sleep_until(*next).await;
+                match self.poll().await {
+                    Ok(items) => items,
+                    Err(reason) => self.fail(reason),
+                }
+            }
+        }
+    }
+
+    async fn reopen(&mut self) -> Vec<Item> {
+        let (backoff, since) = match &self.fault {
+            Some(fault) => (fault.backoff, fault.since),
+            None => (Duration::ZERO, Instant::now()),
+        };
+        sleep(backoff).await;
+        // Long enough for one request, short enough to say in time that nothing works.
+        let stall = since + STALL;
+        let mut deadline = Instant::now() + REQUEST_TIMEOUT;
+        if Instant::now() < stall {
+            deadline = deadline.min(stall);
+        }
+        match self.begin(deadline).await {
+            Ok(items) => items,
+            Err(reason) => self.fail(reason),
+        }
+    }
+
+    /// Notes a fault; the next step opens anew.
+    fn fail(&mut self, reason: Error) -> Vec<Item> {
+        self.source = Source::None;
+        self.taken.clear();
+        tracing::debug!(stream = self.stream.name, reason = %format!("{reason:#}"), "reader lost its source");
+        let fault = self.fault.get_or_insert_with(|| Fault {
+            since: Instant::now(),
+            reason: reason.clone(),
+            backoff: Duration::ZERO,
+        });
+        fault.backoff = (fault.backoff * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
+        fault.reason = reason;
+        Vec::new()
+    }
+
+    /// Begins an epoch: looks at the stream, then opens a source behind the cursor.
+    async fn begin(&mut self, deadline: Instant) -> Result<Vec<Item>, Error> {
+        self.source = Source::None;
+        self.generation = self.stream.link.ready(deadline).await?;
+        let info = self.stream.info(deadline).await?;
+        let place = Place::checked(self, &info, deadline).await?;
+        let source = self.source(&info, place.cursor, deadline).await?;
+        self.cursor = place.cursor;
+        self.last_seq = info.state.last_seq;
+        self.horizon = place.horizon;
+        self.lagging = true;
+        if matches!(&source, Source::Pull(pull) if pull.pending == 0) {
+            // Looked up before the consumer was made, so nothing of ours lies between.
+            self.horizon = self.horizon.max(info.state.last_seq);
+            self.lagging = false;
+        }
+        self.source = source;
+        if self.fault.take().is_some() {
+            self.reopens += 1;
+        }
+        Ok(place.items)
+    }
+
+    async fn source(
+        &self,
+        info: &Info,
+        cursor: Cursor,
+        deadline: Instant,
+    ) -> Result<Source, Error> {
+        if self.tail && info.state.consumer_count >= CONSUMERS_FOR_TAILS {
+            return Ok(poll_source());
+        }
+        let from = From::Seq(cursor.seq + 1);
+        match Pull::create(&self.stream, from, &self.subjects, self.shape, deadline).await {
+            Ok(pull) => Ok(Source::Pull(Box::new(pull))),
+            Err(failure) if failure.is(CONSUMER_LIMIT) => Ok(poll_source()),
+            Err(failure) => Err(failure.about(format!("read stream {}", self.stream.name))),
+        }
+    }
+
+    async fn pull(&mut self) -> Vec<Item> {
+        let first = if self.taken.is_empty() {
+            let Source::Pull(pull) = &mut self.source else { return Vec::new() };
+            tokio::select! {
+                biased;
+                pulled = pull.next() => Some(pulled),
+                () = reconnected(&mut self.link_state, self.generation) => {
+                    let reason = Error::new(ErrorKind::Disconnected, "the connection was made anew");
+                    return self.fail(reason);
+                }
+            }
+        } else {
+            None
+        };
+        let mut idle = false;
+        let mut pulled = first;
+        loop {
+            match pulled {
+                Some(Pulled::Message(stored, delivery)) => {
+                    self.taken.push((stored, delivery.pending))
+                }
+                Some(Pulled::Idle) => idle = true,
+                Some(Pulled::Fault(reason)) => {
+                    // What came before the fault is good.
+                    let items = self.hand_out().await;
+                    self.fail(reason);
+                    return items.unwrap_or_default();
+                }
+                None => {}
+            }
+            if self.taken.len() >= BATCH_MAX {
+                break;
+            }
+            let Source::Pull(pull) = &mut self.source else { break };
+            match pull.ready() {
+                Some(next) => pulled = Some(next),
+                None => break,
+            }
+        }
+        let items = self.hand_out().await;
+        let items = match items {
+            Ok(items) if items.is_empty() && idle => self.on_idle().await,
+            other => other,
+        };
+        items.unwrap_or_else(|reason| self.fail(reason))
+    }
+
+    /// Nothing came for a heartbeat.
+    async fn on_idle(&mut self) -> Result<Vec<Item>, Error> {
+        if self.horizon < self.goal {
+            return self.confirm().await;
+        }
+        if let Some(last_seq) = self.probe.last_seq.take() {
+            self.horizon = self.horizon.max(last_seq);
+        } else if self.tail && self.probe.at.elapsed() >= PROBE {
+            let info = self.stream.info(Instant::now() + REQUEST_TIMEOUT).await?;
+            if info.incarnation() == self.cursor.incarnation {
+                self.probe = Probe { at: Instant::now(), last_seq: Some(info.state.last_seq) };
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Turns what was taken into items, with the gaps between them.
+    async fn hand_out(&mut self) -> Result<Vec<Item>, Error> {
+        let mut first_seq = 0;
+        if self.may_hide_a_gap() {
+            let deadline = Instant::now() + REQUEST_TIMEOUT;
+            let info = self.stream.info(deadline).await?;
+            if info.incarnation() == self.cursor.incarnation {
+                first_seq = info.state.first_seq;
+            }
+        }
+        let mut items = Vec::with_capacity(self.taken.len());
+        for (stored, pending) in std::mem::take(&mut self.taken) {
+            let seq = stored.seq;
+            if seq <= self.cursor.seq {
+                continue;
+            }
+            let place = self.cursor.seq.max(self.horizon);
+            if first_seq > place + 1 && seq > place + 1 {
+                items.push(gap(self.cursor, place, first_seq.min(seq) - 1));
+            }
+            self.cursor = stored.cursor(self.cursor.incarnation);
+            self.horizon = self.horizon.max(seq);
+            self.lagging = pending > 0;
+            if pending == 0 {
+                self.horizon = self.horizon.max(self.last_seq);
+            }
+            items.push(Item::Stored(self.cursor.incarnation, stored));
+        }
+        Ok(items)
+    }
+
+    /// A jump in the sequence says nothing while we keep up: others' threads lie between. While we lag,
+    /// what lay between may have expired or been purged before the server came to send it.
+    fn may_hide_a_gap(&self) -> bool {
+        let mut last = self.cursor.seq.max(self.horizon);
+        let mut lagging = self.lagging;
+        for (stored, pending) in &self.taken {
+            if lagging && stored.seq > last + 1 {
+                return true;
+            }
+            last = stored.seq;
+            lagging = *pending > 0;
+        }
+        false
+    }
+
+    /// Asks whether anything of ours is left before the goal, when none comes.
+    async fn confirm(&mut self) -> Result<Vec<Item>, Error> {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        let info = self.stream.info(deadline).await?;
+        if info.incarnation() != self.cursor.incarnation {
+            return Err(Error::new(ErrorKind::Conflict, "the stream was made anew"));
+        }
+        let subject = self.one_subject();
+        let left =
+            self.stream.message(Which::Next(self.cursor.seq + 1, &subject), deadline).await?;
+        if let Some(left) = left {
+            // Its delivery is on the way, or it lies beyond the goal.
+            self.horizon = self.horizon.max(left.seq - 1);
+            return Ok(Vec::new());
+        }
+        let mut items = Vec::new();
+        let place = self.cursor.seq.max(self.horizon);
+        if info.state.first_seq > place + 1 {
+            let until = info.state.first_seq - 1;
+            items.push(gap(self.cursor, place, until));
+            self.cursor = Cursor { seq: until, check: 0, ..self.cursor };
+        }
+        self.horizon = self.horizon.max(info.state.last_seq);
+        Ok(items)
+    }
+
+    /// One round without a consumer.
+    async fn poll(&mut self) -> Result<Vec<Item>, Error> {
+        if let Source::Poll { consumer_again, .. } = &self.source
+            && Instant::now() >= *consumer_again
+        {
+            return self.begin(Instant::now() + REQUEST_TIMEOUT).await;
+        }
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        let info = self.stream.info(deadline).await?;
+        let Place { mut cursor, horizon, mut items } =
+            Place::checked(self, &info, deadline).await?;
+        let subject = self.one_subject();
+        let mut more = horizon < info.state.last_seq;
+        while more && items.len() < BATCH_MAX {
+            match self.stream.message(Which::Next(cursor.seq + 1, &subject), deadline).await? {
+                Some(stored) => {
+                    cursor = stored.cursor(cursor.incarnation);
+                    more = cursor.seq < info.state.last_seq;
+                    items.push(Item::Stored(cursor.incarnation, stored));
+                }
+                None => more = false,
+            }
+        }
+        self.cursor = cursor;
+        self.last_seq = info.state.last_seq;
+        self.horizon =
+            if more { horizon.max(cursor.seq) } else { info.state.last_seq.max(cursor.seq) };
+        if let Source::Poll { next, .. } = &mut self.source {
+            *next = if more { Instant::now() } else { Instant::now() + POLL };
+        }
+        Ok(items)
+    }
+
+    /// A subject that covers ours in one request.
+    fn one_subject(&self) -> String {
+        match self.subjects.as_slice() {
+            [one] => one.clone(),
+            _ => self.stream.project.all_subjects(),
+        }
+    }
+}
+
+/// Where a reader goes on after the checks of an epoch, and what they found.
+struct Place {
+    cursor: Cursor,
+    horizon: u64,
+    items: Vec<Item>,
+}
+
+impl Place {
+    async fn checked(reader: &Reader, info: &Info, deadline: Instant) -> Result<Place, Error> {
+        let first_seq = info.state.first_seq;
+        let Reader { cursor, horizon, .. } = *reader;
+        if !belongs(&reader.stream, cursor, info, deadline).await? {
+            let seq = first_seq.saturating_sub(1);
+            let cursor = Cursor { incarnation: info.incarnation(), seq, check: 0 };
+            return Ok(Place { cursor, horizon: seq, items: vec![Item::Reset(cursor)] });
+        }
+        let place = cursor.seq.max(horizon);
+        if first_seq > place + 1 {
+            let items = vec![gap(cursor, place, first_seq - 1)];
+            let cursor = Cursor { seq: first_seq - 1, check: 0, ..cursor };
+            return Ok(Place { cursor, horizon: cursor.seq, items });
+        }
+        Ok(Place { cursor, horizon: place, items: Vec::new() })
+    }
+}
+
+/// Whether `cursor` is a place of the stream that `info` describes.
+async fn belongs(
+    stream: &Stream,
+    cursor: Cursor,
+    info: &Info,
+    deadline: Instant,
+) -> Result<bool, Error> {
+    if cursor.incarnation != info.incarnation() || cursor.seq > info.state.last_seq {
+        return Ok(false);
+    }
+    if cursor.check == 0 || cursor.seq < info.state.first_seq {
+        return Ok(true);
+    }
+    match stream.message(Which::Seq(cursor.seq), deadline).await {
+        Ok(Some(stored)) => Ok(check(stored.time_ns) == cursor.check),
+        // Deleted since: it cannot be checked.
+        Ok(None) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::Unauthorized => Ok(true),
+        Err(error) => Err(wrap(error, "check the cursor")),
+    }
+}
+
+fn gap(cursor: Cursor, after: u64, until: u64) -> Item {
+    let check = if after == cursor.seq { cursor.check } else { 0 };
+    Item::Gap {
+        after: Cursor { seq: after, check, ..cursor },
+        until: Cursor { seq: until, check: 0, ..cursor },
+    }
+}
+
+/// Returns when the connection is another one than `generation`.
+async fn reconnected(state: &mut watch::Receiver<State>, generation: u64) {
+    if state.wait_for(|it| it.up && it.generation != generation).await.is_err() {
+        // The connection is gone for good, and with it the one who waits here.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Tries for a consumer again after 30 to 60 s, not all processes at once.
+fn poll_source() -> Source {
+    let mut byte = [0u8; 1];
+    random::fill(&mut byte);
+    let pause = Duration::from_millis(30_000 + u64::from(byte[0]) * 117);
+    Source::Poll { consumer_again: Instant::now() + pause, next: Instant::now() }
+}
+
+/// Whether trying again cannot help.
+fn is_lasting(error: &Error) -> bool {
+    !matches!(error.kind(), ErrorKind::Disconnected | ErrorKind::Timeout | ErrorKind::NoResponders)
+}

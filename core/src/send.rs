@@ -1,0 +1,354 @@
+//! Publish, wait for the server's answer, and send again under the same id.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Message, StatusCode};
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::answer::{DUPLICATE_IN_PROCESS, Refusal};
+use crate::api::wrap;
+use crate::clock::Stamp;
+use crate::counters::Counters;
+use crate::error::{Error, ErrorKind};
+use crate::link::{Mark, Outcome};
+use crate::message::{Cursor, Receipt};
+use crate::mux::Slot;
+use crate::name::Short;
+use crate::stream::{Known, Stream};
+
+/// Sends in flight per manager: where more would only wait at the server.
+const WINDOW: usize = 1024;
+/// How long an answer may take until the message is sent again.
+const RESEND: Duration = Duration::from_secs(2);
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
+
+/// The sends of one manager.
+pub(crate) struct Sender {
+    stream: Arc<Stream>,
+    counters: Arc<Counters>,
+    closed: CancellationToken,
+    lanes: Arc<Lanes>,
+    window: Semaphore,
+}
+
+/// A message ready to go.
+pub(crate) struct Outgoing {
+    pub(crate) id: String,
+    /// The caller chose the id, so the caller can safely send it again.
+    pub(crate) id_given: bool,
+    pub(crate) short: Short,
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Bytes,
+    pub(crate) unordered: bool,
+    pub(crate) deadline: Instant,
+}
+
+#[derive(Deserialize)]
+struct Ack {
+    error: Option<Refusal>,
+    #[serde(default)]
+    seq: u64,
+    #[serde(default)]
+    duplicate: bool,
+}
+
+/// One message under way.
+struct Flight<'a> {
+    sender: &'a Sender,
+    outgoing: &'a Outgoing,
+    subject: String,
+    slot: Slot,
+    /// When it was first handed to the network.
+    first: Option<Stamp>,
+    /// A copy is out whose fate is not known.
+    unresolved: bool,
+    pause: Duration,
+}
+
+impl Sender {
+    pub(crate) fn new(
+        stream: Arc<Stream>,
+        counters: Arc<Counters>,
+        closed: CancellationToken,
+    ) -> Sender {
+        let (lanes, window) = (Arc::default(), Semaphore::new(WINDOW));
+        Sender { stream, counters, closed, lanes, window }
+    }
+
+    /// Stores `outgoing`, or says which of two happened: unknown, or not stored.
+    // Dropping the future before the write stores nothing; after it the message may be stored.
+    pub(crate) async fn send(&self, outgoing: Outgoing) -> Result<Receipt, Error> {
+        let subject = self.stream.project.subject(&outgoing.short);
+        let result = self.in_turn(&outgoing, &subject).await;
+        result.map_err(|cause| {
+            wrap(cause, format!("send to {subject}")).about(&outgoing.id, outgoing.id_given)
+        })
+    }
+
+    async fn in_turn(&self, outgoing: &Outgoing, subject: &str) -> Result<Receipt, Error> {
+        let deadline = outgoing.deadline;
+        // The place in the line is taken at the first poll: the order of the calls.
+        let _turn = match outgoing.unordered {
+            true => None,
+            false => Some(self.wait(self.lanes.enter(outgoing.short), deadline).await?),
+        };
+        let _permit = self.wait(self.window.acquire(), deadline).await?;
+        let flight = Flight {
+            sender: self,
+            outgoing,
+            subject: subject.to_owned(),
+            slot: self.stream.link.claim(),
+            first: None,
+            unresolved: false,
+            pause: PAUSE_MIN,
+        };
+        flight.run().await
+    }
+
+    /// Waits for something that comes before the write.
+    async fn wait<T>(&self, what: impl Future<Output = T>, deadline: Instant) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            () = self.closed.cancelled() => Err(closed()),
+            done = timeout_at(deadline, what) => done.map_err(|_| {
+                Error::new(ErrorKind::Timeout, "its turn did not come in time; nothing was sent")
+            }),
+        }
+    }
+}
+
+impl Flight<'_> {
+    async fn run(mut self) -> Result<Receipt, Error> {
+        loop {
+            let known = self.may_write().await.map_err(|cause| self.failed(cause))?;
+            let mark = self.sender.stream.link.mark();
+            let floor = self.sender.stream.highest();
+            self.write().await.map_err(|cause| self.failed(cause))?;
+            let until = self.outgoing.deadline.min(Instant::now() + RESEND);
+            let link = &self.sender.stream.link;
+            let closed = &self.sender.closed;
+            match link.outcome(&mut self.slot, &self.subject, mark, until, closed).await {
+                Outcome::Answer(message) => {
+                    if let Some(ack) = self.read(&message, mark).await? {
+                        return self.receipt(ack, known, floor).await;
+                    }
+                }
+                Outcome::Reconnected | Outcome::Silence => self.unresolved = true,
+                Outcome::Refused(cause) => return Err(self.failed(cause)),
+                Outcome::Cancelled => {
+                    self.unresolved = true;
+                    return Err(self.failed(closed_error()));
+                }
+            }
+            if Instant::now() >= self.outgoing.deadline {
+                let cause = Error::new(ErrorKind::Timeout, "the server did not answer in time");
+                return Err(self.failed(cause));
+            }
+        }
+    }
+
+    /// Waits for a connection on which the message may be written, for the first time or again.
+    async fn may_write(&self) -> Result<Known, Error> {
+        let stream = &self.sender.stream;
+        let deadline = self.outgoing.deadline;
+        let standing = async {
+            let generation = stream.link.ready(deadline).await?;
+            stream.known(generation, deadline).await
+        };
+        let known = tokio::select! {
+            biased;
+            () = self.sender.closed.cancelled() => return Err(closed()),
+            known = standing => known?,
+        };
+        let age = self.first.map_or(Duration::ZERO, |first| first.age());
+        if self.unresolved && age > known.duplicate_window / 2 {
+            let text = "too long since it was first sent for the server to notice a copy";
+            return Err(Error::new(ErrorKind::OutcomeUnknown, text));
+        }
+        Ok(known)
+    }
+
+    async fn write(&mut self) -> Result<(), Error> {
+        let Outgoing { headers, payload, deadline, .. } = self.outgoing;
+        let reply = Some(self.slot.subject());
+        let link = &self.sender.stream.link;
+        let publish = link.publish(&self.subject, reply, Some(headers.clone()), payload.clone());
+        let written = tokio::select! {
+            biased;
+            () = self.sender.closed.cancelled() => return Err(closed()),
+            written = timeout_at(*deadline, publish) => written,
+        };
+        written.map_err(|_| link.unreachable())??;
+        if self.first.is_some() {
+            self.sender.counters.resent.add(1);
+        }
+        self.first.get_or_insert_with(Stamp::now);
+        Ok(())
+    }
+
+    /// `None`: to be sent again, after a pause.
+    async fn read(&mut self, message: &Message, mark: Mark) -> Result<Option<Ack>, Error> {
+        if message.status == Some(StatusCode::NO_RESPONDERS) {
+            self.stream_is_there(mark).await?;
+            return self.again().await;
+        }
+        let ack: Ack = serde_json::from_slice(&message.payload).map_err(|cause| {
+            self.unresolved = true;
+            let text = "the answer is not the server's";
+            self.failed(Error::new(ErrorKind::Server, text).because(cause))
+        })?;
+        let Some(refusal) = &ack.error else { return Ok(Some(ack)) };
+        if !refusal.passes() {
+            return Err(self.failed(refusal.error("the server refused it")));
+        }
+        // A copy is being stored: whether it will be is not known yet.
+        self.unresolved |= refusal.err_code == DUPLICATE_IN_PROCESS;
+        self.again().await
+    }
+
+    /// Nobody took the message: either no leader for now, or no stream at all.
+    async fn stream_is_there(&self, mark: Mark) -> Result<(), Error> {
+        let stream = &self.sender.stream;
+        if stream.known_now().incarnation == 0 || !stream.link.server_has_jetstream() {
+            return Ok(());
+        }
+        // Where the question itself fails, the send goes on trying until its deadline.
+        match stream.info(self.outgoing.deadline.min(Instant::now() + RESEND)).await {
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Err(self.failed(cause)),
+            Ok(_) | Err(_) => {
+                tracing::debug!(generation = mark.generation, "no leader for the stream");
+                Ok(())
+            }
+        }
+    }
+
+    async fn again(&mut self) -> Result<Option<Ack>, Error> {
+        let until = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.slot.arm();
+        if until >= self.outgoing.deadline {
+            let text = "no stream took it in time: its leader is away";
+            return Err(self.failed(Error::new(ErrorKind::NoResponders, text)));
+        }
+        tokio::select! {
+            () = self.sender.closed.cancelled() => Err(self.failed(closed_error())),
+            () = sleep_until(until) => Ok(None),
+        }
+    }
+
+    async fn receipt(&self, ack: Ack, known: Known, floor: u64) -> Result<Receipt, Error> {
+        let stream = &self.sender.stream;
+        let mut incarnation = known.incarnation;
+        if incarnation != 0 && !ack.duplicate && ack.seq <= floor {
+            // Lower than what was acknowledged before it was sent: this is not the stream known.
+            incarnation = match stream.refresh(self.outgoing.deadline).await {
+                Ok(known) => known.incarnation,
+                Err(_) => 0,
+            };
+        }
+        stream.raise_highest(ack.seq);
+        let counters = &self.sender.counters;
+        if ack.duplicate {
+            counters.duplicates.add(1);
+        }
+        counters.sent.add(1);
+        Ok(Receipt {
+            id: self.outgoing.id.clone(),
+            cursor: (incarnation != 0).then_some(Cursor { incarnation, seq: ack.seq, check: 0 }),
+            duplicate: ack.duplicate,
+        })
+    }
+
+    /// The error that says which of two it is: unknown, or not stored.
+    fn failed(&self, cause: Error) -> Error {
+        if !self.unresolved && !(cause.kind() == ErrorKind::Timeout && self.first.is_some()) {
+            return cause;
+        }
+        let error = match cause.kind() {
+            ErrorKind::OutcomeUnknown => cause,
+            _ => Error::new(ErrorKind::OutcomeUnknown, "no answer says whether it is stored")
+                .because(cause),
+        };
+        error.hint("send again with the same id: the server drops the copy")
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the manager is closed; nothing was sent")
+}
+
+fn closed_error() -> Error {
+    Error::new(ErrorKind::Closed, "the manager was closed while it was under way")
+}
+
+/// One line per thread, so that at most one message of a thread is on the wire.
+#[derive(Default)]
+struct Lanes(Mutex<HashMap<Short, Arc<tokio::sync::Mutex<()>>>>);
+
+/// A place in a line, and at its head if the guard is there.
+struct Turn {
+    guard: Option<OwnedMutexGuard<()>>,
+    lane: Arc<tokio::sync::Mutex<()>>,
+    lanes: Arc<Lanes>,
+    short: Short,
+}
+
+impl Lanes {
+    async fn enter(self: &Arc<Lanes>, short: Short) -> Turn {
+        let lane = self.lock().entry(short).or_default().clone();
+        let mut turn = Turn { guard: None, lane, lanes: self.clone(), short };
+        turn.guard = Some(turn.lane.clone().lock_owned().await);
+        turn
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Short, Arc<tokio::sync::Mutex<()>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut lanes = self.lanes.lock();
+        self.guard = None;
+        // The table's and ours: nobody else stands in this line.
+        if Arc::strong_count(&self.lane) == 2 {
+            lanes.remove(&self.short);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_is_first_come_first_served_and_leaves_nothing() {
+        let lanes = Arc::<Lanes>::default();
+        let short: Short = "d0825bc5".parse().expect("a short");
+        let first = lanes.enter(short).await;
+        let mut second = Box::pin(lanes.enter(short));
+        let mut third = Box::pin(lanes.enter(short));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(third.as_mut().now_or_never().is_none());
+        drop(first);
+        assert!(third.as_mut().now_or_never().is_none(), "the second is next");
+        drop(second.await);
+        drop(third.await);
+        assert!(lanes.lock().is_empty());
+        let first = lanes.enter(short).await;
+        let mut given_up = Box::pin(lanes.enter(short));
+        assert!(given_up.as_mut().now_or_never().is_none());
+        drop(first);
+        drop(given_up);
+        assert!(lanes.lock().is_empty(), "a caller who gave up leaves nothing either");
+    }
+}

@@ -1,0 +1,401 @@
+//! Who watches what, and how far each has come: the decisions of the hub, all under one lock.
+//!
+//! A watch is attached to the live tail, or *detached*: slow, late or resumed. For a detached watch the
+//! tail only notes the highest message it `missed`, and a catch-up reads on until it has passed that.
+//! Everything the tail skipped is at or below that mark, everything later comes through the tail, and
+//! what the tail repeats is at or below the watch's cursor: so nothing is lost and nothing comes twice.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::WatchOptions;
+use crate::counters::Counters;
+use crate::error::{Error, ErrorKind};
+use crate::filter::Filter;
+use crate::message::{Cursor, Event};
+use crate::name::{Project, Short};
+use crate::queue::{Budget, Delivery, Entry, Queue};
+use crate::stored::{Parsed, Stored};
+
+/// More threads than this, and the tail reads all of them: the server's cost of a filter grows with its length.
+const FILTERED_THREADS: usize = 32;
+
+/// One watch, as tail, catch-up and reader share it.
+pub(crate) struct Tap {
+    pub(crate) id: u64,
+    pub(crate) filter: Filter,
+    /// The agent whose messages are left out.
+    skip: Option<String>,
+    pub(crate) queue: Queue,
+    /// Set when the watch is taken away.
+    pub(crate) gone: CancellationToken,
+}
+
+impl Tap {
+    /// Whether this watch wants a message whose subject it matches.
+    pub(crate) fn wants(&self, parsed: &Parsed) -> bool {
+        match parsed {
+            Parsed::Message(message) => {
+                self.filter.wants(message) && self.skip.as_ref() != Some(&message.sender)
+            }
+            Parsed::Malformed(_) => true,
+        }
+    }
+}
+
+pub(crate) struct Taps {
+    project: Project,
+    budget: Arc<Budget>,
+    counters: Arc<Counters>,
+    places: HashMap<u64, Place>,
+    by_thread: HashMap<Short, Vec<u64>>,
+    /// Watches of more than one thread.
+    broad: Vec<u64>,
+    ids: u64,
+    pub(crate) tail: Tail,
+}
+
+/// The live tail, as far as its watches must know it.
+#[derive(Default)]
+pub(crate) struct Tail {
+    /// Whether its task lives.
+    pub(crate) running: bool,
+    /// How far it has been handed out.
+    pub(crate) cursor: Cursor,
+    /// What it is filtered by: empty is everything; `None`: not opened yet.
+    subjects: Option<Vec<String>>,
+    /// It must be opened anew from here or earlier, for a watch it does not cover.
+    restart: Option<Cursor>,
+    /// Moves with each watch that it does not cover yet.
+    pub(crate) version: u64,
+    /// Its last opening failed.
+    pub(crate) failed: bool,
+    stalled: Option<Error>,
+}
+
+/// Where a watch stands. Its catch-up moves the cursor while it is detached, the tail while it is not.
+struct Place {
+    tap: Arc<Tap>,
+    cursor: Cursor,
+    detached: bool,
+    /// The highest sequence the tail had for it while it was detached.
+    missed: u64,
+    /// Where the stream ended when the watch began, until [`Event::CaughtUp`] is told.
+    catching_up_to: Option<Cursor>,
+}
+
+/// Where a new watch begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin {
+    pub(crate) cursor: Cursor,
+    /// The stream's incarnation and end, asked for after the call.
+    pub(crate) end: Cursor,
+    /// Only what comes after `end`.
+    pub(crate) is_new: bool,
+}
+
+/// What a catch-up must know of its watch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) cursor: Cursor,
+    pub(crate) missed: u64,
+    pub(crate) catching_up_to: Option<Cursor>,
+}
+
+/// What the tail must be opened for.
+pub(crate) struct Wanted {
+    pub(crate) subjects: Vec<String>,
+    pub(crate) from: Cursor,
+    pub(crate) version: u64,
+}
+
+impl Taps {
+    pub(crate) fn new(project: Project, budget: Arc<Budget>, counters: Arc<Counters>) -> Taps {
+        Taps {
+            project,
+            budget,
+            counters,
+            places: HashMap::new(),
+            by_thread: HashMap::new(),
+            broad: Vec::new(),
+            ids: 0,
+            tail: Tail::default(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Adds a watch; `true` if it begins detached and needs a catch-up.
+    pub(crate) fn insert(
+        &mut self,
+        filter: Filter,
+        skip: Option<String>,
+        options: &WatchOptions,
+        begin: Begin,
+    ) -> (Arc<Tap>, bool) {
+        self.ids += 1;
+        let detached = self.begins_detached(&filter, begin);
+        let queue = Queue::new(options.queue, options.queue_bytes, &self.budget);
+        let tap =
+            Arc::new(Tap { id: self.ids, filter, skip, queue, gone: CancellationToken::new() });
+        if begin.is_new {
+            tap.queue.push(Entry::Event(Event::CaughtUp { cursor: begin.cursor }));
+        }
+        let same_stream = self.tail.cursor.incarnation == begin.end.incarnation;
+        let tail_seq = if same_stream { self.tail.cursor.seq } else { 0 };
+        let place = Place {
+            tap: tap.clone(),
+            cursor: begin.cursor,
+            detached,
+            missed: if detached { begin.end.seq.max(tail_seq) } else { 0 },
+            catching_up_to: (!begin.is_new).then_some(begin.end),
+        };
+        if !detached {
+            tap.queue.set_stalled(self.tail.stalled.clone());
+        }
+        match tap.filter.thread() {
+            Some(short) => self.by_thread.entry(short).or_default().push(tap.id),
+            None => self.broad.push(tap.id),
+        }
+        self.places.insert(tap.id, place);
+        (tap, detached)
+    }
+
+    fn begins_detached(&mut self, filter: &Filter, begin: Begin) -> bool {
+        let tail = &mut self.tail;
+        if !tail.running {
+            tail.cursor = begin.end;
+            tail.restart = Some(begin.end);
+            tail.version += 1;
+            return !begin.is_new;
+        }
+        let same_stream = tail.cursor.incarnation == begin.end.incarnation;
+        let covered = tail.subjects.as_ref().is_some_and(|subjects| {
+            subjects.is_empty() || subjects.contains(&filter.subject(&self.project))
+        });
+        if !covered || tail.failed {
+            let before = tail.restart.unwrap_or(tail.cursor);
+            tail.restart =
+                Some(if same_stream && begin.end.seq < before.seq { begin.end } else { before });
+            tail.version += 1;
+            return !begin.is_new;
+        }
+        // The tail is past the end that was asked for: what lies between it handed out without this watch.
+        let passed = same_stream && tail.cursor.seq > begin.end.seq;
+        passed || !begin.is_new
+    }
+
+    /// Takes a watch away and ends its queue.
+    pub(crate) fn remove(&mut self, id: u64) {
+        let Some(Place { tap, .. }) = self.places.remove(&id) else { return };
+        match tap.filter.thread() {
+            Some(short) => {
+                let ids = self.by_thread.entry(short).or_default();
+                ids.retain(|it| *it != id);
+                if ids.is_empty() {
+                    self.by_thread.remove(&short);
+                }
+            }
+            None => self.broad.retain(|it| *it != id),
+        }
+        tap.gone.cancel();
+        tap.queue.end(closed());
+    }
+
+    /// Takes every watch away.
+    pub(crate) fn clear(&mut self) {
+        let ids: Vec<u64> = self.places.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.remove(id));
+    }
+
+    /// What the tail must be opened for, unless it is open for it.
+    pub(crate) fn wanted(&mut self, is_open: bool) -> Option<Wanted> {
+        let narrow = self.broad.is_empty() && self.by_thread.len() <= FILTERED_THREADS;
+        let mut subjects = Vec::new();
+        if narrow {
+            subjects.extend(self.by_thread.keys().map(|short| self.project.subject(short)));
+            subjects.sort_unstable();
+        }
+        let tail = &mut self.tail;
+        let covered = self.places.is_empty() || tail.subjects.as_ref() == Some(&subjects);
+        if is_open && covered && tail.restart.is_none() {
+            return None;
+        }
+        let from = match tail.restart.take() {
+            Some(at) if at.incarnation == tail.cursor.incarnation && at.seq < tail.cursor.seq => at,
+            _ => tail.cursor,
+        };
+        tail.subjects = Some(subjects.clone());
+        Some(Wanted { subjects, from, version: tail.version })
+    }
+
+    /// The tail has nothing to do and stops.
+    pub(crate) fn stop_if_idle(&mut self) -> bool {
+        let idle = self.places.is_empty();
+        if idle {
+            self.tail = Tail { version: self.tail.version, ..Tail::default() };
+        }
+        idle
+    }
+
+    /// Hands a message of the tail to every watch that wants it. Gives the watches that had no room.
+    pub(crate) fn stored(&mut self, stored: Stored) -> Vec<Arc<Tap>> {
+        let mut detached = Vec::new();
+        let cursor = stored.cursor(self.tail.cursor.incarnation);
+        self.tail.cursor = cursor;
+        let Some(rest) = self.project.subject_rest(&stored.subject) else { return detached };
+        let mut ids: Vec<u64> = Vec::new();
+        if let Ok(short) = rest.parse::<Short>() {
+            ids.extend(self.by_thread.get(&short).into_iter().flatten());
+        }
+        ids.extend(
+            self.broad
+                .iter()
+                .filter(|id| self.places.get(id).is_some_and(|it| it.tap.filter.matches(rest))),
+        );
+        if ids.is_empty() {
+            return detached;
+        }
+        let parsed = stored.parse(&self.project, cursor.incarnation);
+        let entry = match &parsed {
+            Parsed::Message(message) => {
+                Entry::Message(Delivery::new(message.clone(), &self.budget))
+            }
+            Parsed::Malformed(cursor) => {
+                self.counters.malformed.add(1);
+                Entry::Event(Event::Malformed { cursor: *cursor })
+            }
+        };
+        for id in ids {
+            let Some(place) = self.places.get_mut(&id) else { continue };
+            if place.offer(cursor, &parsed, &entry) {
+                detached.push(place.tap.clone());
+            }
+        }
+        detached
+    }
+
+    /// Tells of what was gone before the tail could read it.
+    pub(crate) fn gap(&mut self, after: Cursor, until: Cursor) -> Vec<Arc<Tap>> {
+        self.tail.cursor = until;
+        let mut detached = Vec::new();
+        for place in self.places.values_mut().filter(|it| !it.detached) {
+            if place.cursor.incarnation != until.incarnation || place.cursor.seq >= until.seq {
+                continue;
+            }
+            let after = if place.cursor.seq > after.seq { place.cursor } else { after };
+            if place.tap.queue.push(Entry::Event(Event::Gap { after, until })) {
+                place.cursor = until;
+                self.counters.gaps.add(1);
+            } else {
+                // Its catch-up will see the same.
+                place.detach(until.seq);
+                detached.push(place.tap.clone());
+            }
+        }
+        detached
+    }
+
+    /// Tells that another stream has taken the place of the one known.
+    pub(crate) fn reset(&mut self, cursor: Cursor) -> Vec<Arc<Tap>> {
+        let rolled_back = self.tail.cursor.incarnation == cursor.incarnation;
+        self.tail.cursor = cursor;
+        let mut detached = Vec::new();
+        for place in self.places.values_mut() {
+            if place.cursor.incarnation == cursor.incarnation && !rolled_back {
+                // Begun on, or already moved to, the new stream.
+                continue;
+            }
+            if place.detached {
+                // Its catch-up will see the same; what the tail has of the new stream is still to come.
+                place.missed = 0;
+            } else if place.tap.queue.push(Entry::Event(Event::Reset { cursor })) {
+                place.cursor = cursor;
+                self.counters.resets.add(1);
+            } else {
+                place.detach(0);
+                detached.push(place.tap.clone());
+            }
+        }
+        detached
+    }
+
+    /// Tells the attached watches whether the tail has a source.
+    pub(crate) fn stall(&mut self, stalled: Option<&Error>) {
+        if self.tail.stalled.is_some() != stalled.is_some() {
+            self.tail.stalled = stalled.cloned();
+            for place in self.places.values().filter(|it| !it.detached) {
+                place.tap.queue.set_stalled(stalled.cloned());
+            }
+        }
+    }
+
+    pub(crate) fn standing(&self, id: u64) -> Option<Standing> {
+        let Place { cursor, missed, catching_up_to, .. } = *self.places.get(&id)?;
+        Some(Standing { cursor, missed, catching_up_to })
+    }
+
+    /// Notes how far a catch-up has come.
+    pub(crate) fn advance(&mut self, id: u64, cursor: Cursor) {
+        if let Some(place) = self.places.get_mut(&id) {
+            place.cursor = cursor;
+        }
+    }
+
+    pub(crate) fn caught_up(&mut self, id: u64) {
+        if let Some(place) = self.places.get_mut(&id) {
+            place.catching_up_to = None;
+        }
+    }
+
+    /// Gives a watch back to the tail, if its catch-up has everything up to `horizon` and that is all the
+    /// tail had for it.
+    pub(crate) fn attach(&mut self, id: u64, horizon: u64) -> bool {
+        let Some(place) = self.places.get_mut(&id) else { return true };
+        let same_stream = place.cursor.incarnation == self.tail.cursor.incarnation;
+        if !same_stream || place.missed > horizon || place.catching_up_to.is_some() {
+            return false;
+        }
+        place.detached = false;
+        place.tap.queue.set_stalled(self.tail.stalled.clone());
+        true
+    }
+}
+
+impl Place {
+    /// `true` if there was no room: the watch is detached now.
+    fn offer(&mut self, cursor: Cursor, parsed: &Parsed, entry: &Entry) -> bool {
+        let same_stream = cursor.incarnation == self.cursor.incarnation;
+        if same_stream && cursor.seq <= self.cursor.seq {
+            return false;
+        }
+        if self.detached {
+            self.missed = self.missed.max(cursor.seq);
+            return false;
+        }
+        if !same_stream {
+            // Begun on a stream that the tail has not noticed yet.
+            return false;
+        }
+        if !self.tap.wants(parsed) || self.tap.queue.push(entry.clone()) {
+            self.cursor = cursor;
+            return false;
+        }
+        self.detach(cursor.seq);
+        true
+    }
+
+    fn detach(&mut self, missed: u64) {
+        self.detached = true;
+        self.missed = missed;
+    }
+}
+
+/// How every watch ends.
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the watch is closed")
+}

@@ -1,0 +1,203 @@
+//! A nats-server of its own for each test, and what tests ask of it behind libchat's back.
+#![allow(dead_code, unreachable_pub)] // each test file uses a part
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libchat::{
+    Connection, Event, LocalServer, LocalServerOptions, Manager, Message, OpenOptions, SendOptions,
+    Watch,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// No test waits longer for anything.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct TestServer {
+    folder: TempDir,
+    server: LocalServer,
+    options: LocalServerOptions,
+}
+
+impl TestServer {
+    pub fn start() -> TestServer {
+        TestServer::with_config("")
+    }
+
+    pub fn with_config(lines: &str) -> TestServer {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let options = LocalServerOptions {
+            extra_config: Some(lines.to_owned()).filter(|it| !it.is_empty()),
+            ..Default::default()
+        };
+        let server = LocalServer::start(folder.path(), &options).expect("nats-server starts");
+        TestServer { folder, server, options }
+    }
+
+    /// As a crash would: SIGKILL.
+    pub fn kill(&self) {
+        self.server.kill().expect("nats-server is killed");
+    }
+
+    /// On the same port and store.
+    pub fn restart(&mut self) {
+        self.server =
+            LocalServer::start(self.folder.path(), &self.options).expect("nats-server restarts");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = std::process::Command::new("kill")
+            .args([&format!("-{name}"), &self.server.pid().to_string()])
+            .status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    pub fn server(&self) -> &LocalServer {
+        &self.server
+    }
+
+    pub async fn connect(&self) -> Connection {
+        libchat::connect(self.server.connect_options()).await.expect("connects")
+    }
+
+    /// `agent` in project `demo`, on a connection of its own.
+    pub async fn open(&self, agent: &str) -> Manager {
+        self.open_with(agent, OpenOptions::default()).await
+    }
+
+    pub async fn open_with(&self, agent: &str, options: OpenOptions) -> Manager {
+        self.connect().await.open("demo", agent, options).await.expect("opens")
+    }
+
+    /// A plain NATS client.
+    pub async fn client(&self) -> async_nats::Client {
+        let password = self.server.password().to_owned();
+        async_nats::ConnectOptions::with_user_and_password(self.server.user().to_owned(), password)
+            .connect(self.server.url())
+            .await
+            .expect("a plain client connects")
+    }
+
+    /// A JetStream API request of project demo's operator: `api("STREAM.PURGE.chat-demo", json!({}))`.
+    pub async fn api(&self, verb: &str, request: Value) -> Value {
+        api(&self.client().await, verb, request).await
+    }
+
+    /// Publishes any payload under a subject of the stream and waits until it is stored.
+    pub async fn store(&self, subject: &str, payload: &[u8]) -> u64 {
+        let reply = self.client().await.request(subject.to_owned(), payload.to_vec().into()).await;
+        let ack: Value = serde_json::from_slice(&reply.expect("an answer").payload).expect("JSON");
+        ack["seq"].as_u64().unwrap_or_else(|| panic!("not stored: {ack}"))
+    }
+
+    pub async fn consumers(&self) -> u64 {
+        self.api("STREAM.INFO.chat-demo", json!({})).await["state"]["consumer_count"]
+            .as_u64()
+            .expect("count")
+    }
+
+    /// Waits until the stream has `n` consumers.
+    pub async fn consumers_become(&self, n: u64) {
+        let client = self.client().await;
+        eventually(&format!("{n} consumers"), || async {
+            let info = api(&client, "STREAM.INFO.chat-demo", json!({})).await;
+            info["state"]["consumer_count"] == n
+        })
+        .await;
+    }
+
+    /// The names of the stream's consumers.
+    pub async fn consumer_names(&self) -> Vec<String> {
+        let names = self.api("CONSUMER.NAMES.chat-demo", json!({})).await;
+        let names = names["consumers"].as_array().cloned().unwrap_or_default();
+        names.iter().map(|name| name.as_str().expect("a name").to_owned()).collect()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if let Err(error) = self.server.kill() {
+            eprintln!("nats-server is left behind: {error:#}");
+        }
+    }
+}
+
+pub async fn api(client: &async_nats::Client, verb: &str, request: Value) -> Value {
+    let reply = client.request(format!("$JS.API.{verb}"), request.to_string().into()).await;
+    serde_json::from_slice(&reply.expect("the API answers").payload).expect("JSON")
+}
+
+/// Asks again until `holds`, or fails saying `what` did not come about.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let begun = Instant::now();
+    while !holds().await {
+        assert!(begun.elapsed() < PATIENCE, "still not: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Fails instead of hanging.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("hangs: {what}"))
+}
+
+pub async fn send(manager: &Manager, thread: &str, body: &str) -> libchat::Receipt {
+    manager.send(thread, body, SendOptions::default()).await.expect("stored")
+}
+
+/// Sends `thread` the bodies `from..to`, one after the other.
+pub async fn send_numbers(manager: &Manager, thread: &str, numbers: std::ops::Range<usize>) {
+    for n in numbers {
+        send(manager, thread, &n.to_string()).await;
+    }
+}
+
+pub async fn next(watch: &Watch) -> Arc<Message> {
+    within("the next message", watch.next()).await.expect("the watch lives")
+}
+
+pub async fn next_event(watch: &Watch) -> Event {
+    within("the next event", watch.next_event()).await.expect("the watch lives")
+}
+
+/// An event in one word and number, for comparing whole sequences: `message 7`, `gap 3..9`.
+pub fn show(event: &Event) -> String {
+    match event {
+        Event::Message(message) => format!("message {}", message.body),
+        Event::CaughtUp { .. } => "caught up".into(),
+        Event::Gap { after, until } => format!("gap {}..{}", after.seq, until.seq),
+        Event::Reset { .. } => "reset".into(),
+        Event::Malformed { cursor } => format!("malformed {}", cursor.seq),
+        Event::Stalled { .. } => "stalled".into(),
+        Event::Resumed => "resumed".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The next `n` events, shown.
+pub async fn events(watch: &Watch, n: usize) -> Vec<String> {
+    let mut shown = Vec::new();
+    for _ in 0..n {
+        shown.push(show(&next_event(watch).await));
+    }
+    shown
+}
+
+/// The bodies of the next `n` messages, as numbers.
+pub async fn numbers(watch: &Watch, n: usize) -> Vec<usize> {
+    let mut numbers = Vec::with_capacity(n);
+    for _ in 0..n {
+        numbers.push(next(watch).await.body.parse().expect("a number"));
+    }
+    numbers
+}
+
+/// Whether the full length of a test was asked for (`make test-long`).
+pub fn long() -> bool {
+    std::env::var_os("LIBCHAT_TEST_LONG").is_some()
+}
