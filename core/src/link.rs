@@ -43,11 +43,14 @@ pub(crate) struct Link {
 struct Dialled {
     client: Client,
     abandoned: Arc<AtomicBool>,
+    /// Ends the task that hands out answers: a subscription keeps its client alive.
+    gone: CancellationToken,
 }
 
 impl Drop for Dialled {
     fn drop(&mut self) {
         self.abandoned.store(true, Ordering::Relaxed);
+        self.gone.cancel();
     }
 }
 
@@ -109,14 +112,15 @@ impl Link {
         let state = self.state.clone();
         let note = move |event: Event| note(&state, number, event);
         let client = dial::dial(&self.plan, note, abandoned.clone()).await?;
-        let dialled = Arc::new(Dialled { client, abandoned });
+        let gone = CancellationToken::new();
+        let dialled = Arc::new(Dialled { client, abandoned, gone: gone.clone() });
         let mut answers = subscribe(&dialled.client, self.mux.subject(), None).await?;
         let mux = self.mux.clone();
-        self.tasks.spawn(async move {
+        self.tasks.spawn(gone.run_until_cancelled_owned(async move {
             while let Some(message) = answers.next().await {
                 mux.deliver(message);
             }
-        });
+        }));
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(dialled);
         // The event of this very connection is on its way; waiting keeps it from looking like a second one.
         let mut state = self.state.subscribe();
