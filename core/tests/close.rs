@@ -113,7 +113,8 @@ async fn a_send_under_way_at_close_has_an_unknown_outcome() {
     send(&ana, "plan", "0").await;
     server.signal("STOP");
     let sender = ana.clone();
-    let sending = tokio::spawn(async move { sender.send("plan", "1", SendOptions::default()).await });
+    let sending =
+        tokio::spawn(async move { sender.send("plan", "1", SendOptions::default()).await });
     tokio::time::sleep(Duration::from_millis(200)).await;
     within("close", ana.close()).await;
     let error = within("the send", sending).await.expect("ends").expect_err("no answer");

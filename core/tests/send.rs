@@ -54,7 +54,8 @@ async fn a_conditional_send_conflicts_when_the_thread_has_moved() {
     let ana = server.open("ana").await;
     let expect = |expect| SendOptions { expect_last: Some(expect), ..Default::default() };
     let first = ana.send("plan", "1", expect(ExpectLast::Empty)).await.expect("empty");
-    let error = ana.send("plan", "2", expect(ExpectLast::Empty)).await.expect_err("no longer empty");
+    let error =
+        ana.send("plan", "2", expect(ExpectLast::Empty)).await.expect_err("no longer empty");
     assert_eq!((error.kind(), error.server_code()), (ErrorKind::Conflict, Some(10071)));
     let at = first.cursor.expect("a cursor");
     send(&ana, "other", "elsewhere").await;
@@ -92,12 +93,14 @@ async fn bad_input_is_refused_before_anything_is_sent() {
 async fn what_is_too_large_is_said_at_once_and_not_stored() {
     let server = TestServer::with_config("max_payload: 64KB");
     let ana = server.open("ana").await;
-    let error = ana.send("plan", "x".repeat(70_000), SendOptions::default()).await.expect_err("too large");
+    let error =
+        ana.send("plan", "x".repeat(70_000), SendOptions::default()).await.expect_err("too large");
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().starts_with("send to chat.demo."), "{error}");
     let update = json!({"name": "chat-demo", "subjects": ["chat.demo.>"], "max_msg_size": 100});
     assert!(server.api("STREAM.UPDATE.chat-demo", update).await["error"].is_null());
-    let error = ana.send("plan", "x".repeat(200), SendOptions::default()).await.expect_err("too large");
+    let error =
+        ana.send("plan", "x".repeat(200), SendOptions::default()).await.expect_err("too large");
     assert_eq!((error.kind(), error.server_code()), (ErrorKind::TooLarge, Some(10054)));
     assert!(!error.is_retryable());
 }
@@ -106,7 +109,8 @@ async fn what_is_too_large_is_said_at_once_and_not_stored() {
 async fn a_full_stream_says_so_at_once() {
     let server = TestServer::start();
     let ana = server.open("ana").await;
-    let full = json!({"name": "chat-demo", "subjects": ["chat.demo.>"], "max_msgs": 2, "discard": "new"});
+    let full =
+        json!({"name": "chat-demo", "subjects": ["chat.demo.>"], "max_msgs": 2, "discard": "new"});
     assert!(server.api("STREAM.UPDATE.chat-demo", full).await["error"].is_null());
     send_numbers(&ana, "plan", 0..2).await;
     let error = ana.send("plan", "one more", SendOptions::default()).await.expect_err("full");
@@ -165,11 +169,13 @@ async fn an_agent_that_may_only_send_sends_without_a_cursor() {
     let admin = connect_as(&server, "admin").await;
     let admin = admin.open("demo", "admin", OpenOptions::default()).await.expect("opens");
     let sender = connect_as(&server, "sender").await;
-    let sender = sender.open("demo", "ana", OpenOptions::default()).await.expect("opens to send only");
+    let sender =
+        sender.open("demo", "ana", OpenOptions::default()).await.expect("opens to send only");
     let receipt = sender.send("plan", "x", SendOptions::default()).await.expect("stored");
     assert_eq!(receipt.cursor, None);
     assert_eq!(admin.history("plan", Default::default()).await.expect("history").messages.len(), 1);
-    let error = sender.watch("plan", WatchOptions::default()).await.map(drop).expect_err("may not read");
+    let error =
+        sender.watch("plan", WatchOptions::default()).await.map(drop).expect_err("may not read");
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
 }
 
@@ -242,7 +248,8 @@ async fn storm(total: usize, kills: usize) {
                 outstanding.push(async move {
                     let begun = Instant::now();
                     let thread = format!("thread {}", n % THREADS);
-                    let options = SendOptions { timeout: Duration::from_secs(30), ..Default::default() };
+                    let options =
+                        SendOptions { timeout: Duration::from_secs(30), ..Default::default() };
                     sender.send(&thread, n.to_string(), options).await.expect("stored");
                     begun.elapsed()
                 });
