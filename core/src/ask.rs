@@ -231,8 +231,8 @@ impl Listener {
 impl Responder {
     /// The next request. Cancel safe.
     ///
-    /// Fails with `Closed` when the responder was stopped or its manager closed, with `Unauthorized`
-    /// when the right to listen was taken away.
+    /// Fails with `Closed` when the responder was stopped or its manager closed, with
+    /// `Unauthorized` when the right to listen was taken away.
     pub async fn next(&mut self) -> Result<Request, Error> {
         tokio::select! {
             biased;
@@ -276,8 +276,8 @@ impl Request {
         answer.link.publish(&answer.reply, None, None, payload).await
     }
 
-    /// Says that it failed: the one who asks gets `Remote` with `code` and `text`, if that is libchat;
-    /// no reply at all otherwise, as from bones.
+    /// Says that it failed: the one who asks gets `Remote` with `code` and `text`, if that is
+    /// libchat; no reply at all otherwise, as from bones.
     ///
     /// `code` is a word of at most 64 letters, digits, `_`, `-` or `.`.
     pub async fn fail(mut self, code: &str, text: &str) -> Result<(), Error> {

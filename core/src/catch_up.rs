@@ -8,9 +8,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::Counters;
+use crate::epoch::Item;
 use crate::message::{Cursor, Event};
 use crate::queue::{Budget, Delivery, Entry};
-use crate::reader::{Item, PAST, Reader};
+use crate::reader::{PAST, Reader};
 use crate::stored::Parsed;
 use crate::stream::Stream;
 use crate::taps::{Tap, Taps};

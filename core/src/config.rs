@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Cursor, Start};
 
-/// How to reach and enter the server. All fields empty: the discovery order of [`connect`](crate::connect).
+/// How to reach and enter the server. All fields empty: the discovery order of
+/// [`connect`](crate::connect).
 #[derive(Clone, Default)]
 pub struct ConnectOptions {
     /// One address or several with commas: `nats://host:4222`, `tls://host`, `host`.
@@ -40,8 +41,8 @@ pub struct ConnectOptions {
     pub js_domain: Option<String>,
     /// First part of reply subjects; `_INBOX` by default.
     pub inbox_prefix: Option<String>,
-    /// Bound on what is queued for all watches of the connection, in bytes; 0 is 64 MiB. Every watch
-    /// may hold one message beyond it, so that none starves another.
+    /// Bound on what is queued for all watches of the connection, in bytes; 0 is 64 MiB. Every
+    /// watch may hold one message beyond it, so that none starves another.
     pub buffer_bytes: usize,
     /// How long connecting may take; `None` is 5 s.
     pub timeout: Option<Duration>,
@@ -110,8 +111,8 @@ impl OpenOptions {
 /// How to send one message.
 #[derive(Clone, Debug)]
 pub struct SendOptions {
-    /// Idempotency key, at most 64 bytes; `None` draws a fresh one. Sending twice under one id within
-    /// the stream's duplicate window (2 minutes by default) stores once.
+    /// Idempotency key, at most 64 bytes; `None` draws a fresh one. Sending twice under one id
+    /// within the stream's duplicate window (2 minutes by default) stores once.
     pub id: Option<String>,
     /// The id of the message this one answers.
     pub reply_to: Option<String>,
@@ -261,7 +262,8 @@ impl Default for RequestOptions {
 /// How to respond or answer.
 #[derive(Clone, Debug)]
 pub struct RespondOptions {
-    /// Share the requests with the other responders of this group; `None`: every responder gets each.
+    /// Share the requests with the other responders of this group; `None`: every responder gets
+    /// each.
     pub queue_group: Option<String>,
     /// Requests held before they are read; further ones are answered `busy`. 256 by default.
     pub queue: usize,

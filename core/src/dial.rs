@@ -124,8 +124,9 @@ fn delay(attempt: usize, abandoned: &AtomicBool) -> Duration {
 }
 
 /// Ends the task that asks how long to wait, and with it the client's queue.
-// async-nats 0.51 goes on connecting for ever after its last `Client` is dropped, and would then send
-// what was queued; nothing but this callback reaches that task. `resume_unwind` runs no panic hook.
+// async-nats 0.51 goes on connecting for ever after its last `Client` is dropped, and would then
+// send what was queued; nothing but this callback reaches that task. `resume_unwind` runs no panic
+// hook.
 fn end_task() -> Duration {
     if cfg!(panic = "unwind") {
         std::panic::resume_unwind(Box::new("abandoned"));

@@ -10,7 +10,8 @@ use std::sync::Arc;
 pub enum ErrorKind {
     /// Fix the call: an argument or a setting breaks its rule.
     InvalidArgument,
-    /// Fix the order of calls: this one does not fit what was done before, as answering a request twice.
+    /// Fix the order of calls: this one does not fit what was done before, as answering a request
+    /// twice.
     InvalidState,
     /// Look at the machine: the operating system refused a file, a process or a socket.
     System,

@@ -37,8 +37,8 @@ impl Filter {
         }
     }
 
-    /// Whether `message`, whose subject matches, is of the thread asked for by name: two names may share
-    /// their 32 bits.
+    /// Whether `message`, whose subject matches, is of the thread asked for by name: two names may
+    /// share their 32 bits.
     pub(crate) fn wants(&self, message: &Message) -> bool {
         match (self, &message.thread) {
             (Filter::Thread(Thread { name: Some(name), .. }), Some(other)) => name == other,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::HistoryOptions;
+use crate::epoch::Item;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Filter;
 use crate::message::{Cursor, History};
-use crate::reader::{Item, PAST, Reader};
+use crate::reader::{PAST, Reader};
 use crate::start;
 use crate::stored::Parsed;
 use crate::stream::Stream;

@@ -1,4 +1,5 @@
-//! One live tail for all watches of a manager: opened with the first watch, closed 30 s after the last.
+//! One live tail for all watches of a manager: opened with the first watch, closed 30 s after the
+//! last.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +11,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::catch_up::{Shared, catch_up};
 use crate::config::WatchOptions;
+use crate::epoch::Item;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Filter;
-use crate::reader::{Item, Reader, TAIL};
+use crate::reader::{Reader, TAIL};
 use crate::taps::{Begin, Tap, Wanted, closed};
 
 /// A closed watch is often followed by another one.

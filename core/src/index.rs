@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::epoch::Item;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Cursor, ThreadSummary};
 use crate::name::Short;
-use crate::reader::{Item, PAST, Reader};
+use crate::reader::{PAST, Reader};
 use crate::stored::{Parsed, Stored};
 use crate::stream::Stream;
 use crate::threads;

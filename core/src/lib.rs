@@ -26,6 +26,7 @@ mod api;
 mod stored;
 mod stream;
 mod pull;
+mod epoch;
 mod reader;
 mod start;
 mod filter;

@@ -122,7 +122,8 @@ impl Link {
             }
         }));
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(dialled);
-        // The event of this very connection is on its way; waiting keeps it from looking like a second one.
+        // The event of this very connection is on its way; waiting keeps it from looking like a
+        // second one.
         let mut state = self.state.subscribe();
         // On the time-out a safety net: an event can be lost when 128 others are queued before it.
         if timeout(self.plan.timeout, state.wait_for(|it| it.up)).await.is_err() {

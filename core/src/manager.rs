@@ -1,4 +1,5 @@
-//! A connection, and one agent in one project on it. Every method checks its names and calls one verb.
+//! A connection, and one agent in one project on it. Every method checks its names and calls one
+//! verb.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,8 +63,8 @@ pub struct Connection {
 /// `nats://127.0.0.1:4222`. Must be called within a tokio runtime.
 ///
 /// Fails with `Disconnected` when nobody answers in 5 s (the text lists every place looked at),
-/// `Unauthorized` when the server refuses the credentials, `InvalidArgument` for an address or a file
-/// that cannot be read.
+/// `Unauthorized` when the server refuses the credentials, `InvalidArgument` for an address or a
+/// file that cannot be read.
 pub async fn connect(options: ConnectOptions) -> Result<Connection, Error> {
     let resolved = discover::resolve(&options, &Environment::of_process())?;
     let plan = Plan {
@@ -79,12 +80,12 @@ pub async fn connect(options: ConnectOptions) -> Result<Connection, Error> {
 impl Connection {
     /// Opens `project` as `agent`, making the project's stream if there is none.
     ///
-    /// Of an existing stream nothing is changed but its maximum age, and that only when `options` ask
-    /// for it. Works with rights to bind only, to send only, to read only.
+    /// Of an existing stream nothing is changed but its maximum age, and that only when `options`
+    /// ask for it. Works with rights to bind only, to send only, to read only.
     ///
     /// Fails with `InvalidArgument` for a name that breaks its rule, `Conflict` for a stream whose
-    /// settings would break libchat's promises, `NotFound` when there is no stream and `create` is off,
-    /// `Server` when JetStream is off.
+    /// settings would break libchat's promises, `NotFound` when there is no stream and `create` is
+    /// off, `Server` when JetStream is off.
     pub async fn open(
         &self,
         project: &str,
@@ -155,12 +156,13 @@ impl Manager {
 
     /// Stores one message in `thread` and waits for the server's word on it.
     ///
-    /// Messages of one manager to one thread are stored in the order in which the returned futures are
-    /// first polled, across faults too, however many are outstanding. `body` must be UTF-8.
+    /// Messages of one manager to one thread are stored in the order in which the returned futures
+    /// are first polled, across faults too, however many are outstanding. `body` must be UTF-8.
     ///
-    /// Every failure is one of two: `OutcomeUnknown` (the message may be stored: send again with the
-    /// same [`id`](Error::id), the server drops the copy), or anything else (it is not stored). Dropping
-    /// the future before the message is written stores nothing; after that the outcome is unknown.
+    /// Every failure is one of two: `OutcomeUnknown` (the message may be stored: send again with
+    /// the same [`id`](Error::id), the server drops the copy), or anything else (it is not stored).
+    /// Dropping the future before the message is written stores nothing; after that the outcome is
+    /// unknown.
     pub async fn send(
         &self,
         thread: impl Into<ThreadRef<'_>>,
@@ -224,11 +226,12 @@ impl Manager {
 
     /// Watches one thread.
     ///
-    /// Returns when the watch is set up: with [`Start::New`](crate::Start::New) every message stored
-    /// after that is delivered, and none stored before the call.
+    /// Returns when the watch is set up: with [`Start::New`](crate::Start::New) every message
+    /// stored after that is delivered, and none stored before the call.
     ///
-    /// Fails with `InvalidArgument` for a name or an option that breaks its rule, `TooManySubscribers`,
-    /// `Unauthorized`, `NotFound` when the stream is gone, `Timeout` or `Disconnected`.
+    /// Fails with `InvalidArgument` for a name or an option that breaks its rule,
+    /// `TooManySubscribers`, `Unauthorized`, `NotFound` when the stream is gone, `Timeout` or
+    /// `Disconnected`.
     pub async fn watch(
         &self,
         thread: impl Into<ThreadRef<'_>>,
@@ -262,7 +265,8 @@ impl Manager {
 
     /// Past messages of a thread, oldest first, up to the stream's end as it was at the call.
     ///
-    /// Fails with `Conflict` when the stream is made anew meanwhile or the cursor is another stream's.
+    /// Fails with `Conflict` when the stream is made anew meanwhile or the cursor is another
+    /// stream's.
     pub async fn history(
         &self,
         thread: impl Into<ThreadRef<'_>>,
@@ -274,15 +278,15 @@ impl Manager {
         self.alive("history", history::history(&self.stream, &filter, &options, deadline)).await
     }
 
-    /// Every thread of the project, the most recently used first: complete, or an error. Its cost grows
-    /// with the threads, not with the messages.
+    /// Every thread of the project, the most recently used first: complete, or an error. Its cost
+    /// grows with the threads, not with the messages.
     pub async fn list_threads(&self, options: CallOptions) -> Result<Vec<ThreadSummary>, Error> {
         let deadline = Instant::now() + options.timeout;
         self.alive("list threads", threads::list(&self.stream, deadline)).await
     }
 
-    /// The threads that `agent` has written in, the most recently used first, at most `max_threads`:
-    /// complete, or an error.
+    /// The threads that `agent` has written in, the most recently used first, at most
+    /// `max_threads`: complete, or an error.
     pub async fn threads_for_agent(
         &self,
         agent: &str,
@@ -297,8 +301,8 @@ impl Manager {
 
     /// Sends `payload` to whoever listens on `subject` and waits for the first answer.
     ///
-    /// Fails with `NoResponders` at once when nobody listens, `Timeout`, or `Remote` when the handler
-    /// failed and both ends are libchat.
+    /// Fails with `NoResponders` at once when nobody listens, `Timeout`, or `Remote` when the
+    /// handler failed and both ends are libchat.
     pub async fn request(
         &self,
         subject: &str,
@@ -371,9 +375,9 @@ impl Manager {
         }
     }
 
-    /// Ends everything this manager started, within 2 s: watches and responders end with `Closed`, sends
-    /// under way with `OutcomeUnknown`, its consumers on the server are deleted. Closing again does
-    /// nothing; every later call fails with `Closed`. The connection stays.
+    /// Ends everything this manager started, within 2 s: watches and responders end with `Closed`,
+    /// sends under way with `OutcomeUnknown`, its consumers on the server are deleted. Closing
+    /// again does nothing; every later call fails with `Closed`. The connection stays.
     pub async fn close(&self) {
         self.shut();
         // What does not end in time ends by itself; the server forgets our consumers after 60 s.
@@ -403,7 +407,9 @@ impl Manager {
         tokio::select! {
             biased;
             () = self.closed.cancelled() => Err(closed()),
-            result = verb => result.map_err(|cause| wrap(cause, format!("{what} in {}", self.project()))),
+            result = verb => {
+                result.map_err(|cause| wrap(cause, format!("{what} in {}", self.project())))
+            }
         }
     }
 }

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use crate::error::{Error, ErrorKind};
 
 /// The table from token to the one who waits.
-// Not async-nats' own request(): a timed-out request leaves its entry there for the life of the client (0.51).
+// Not async-nats' own request(): a timed-out request leaves its entry there for the life of the
+// client (0.51).
 pub(crate) struct Mux {
     prefix: String,
     table: Mutex<Table>,

@@ -222,7 +222,8 @@ impl Pull {
             Some(status) => self.status(status, &message),
         };
         if self.asked <= self.shape.batch / 2 {
-            // The publish only has to reach the client's queue; where that is full the next message asks again.
+            // The publish only has to reach the client's queue; where that is full the next message
+            // asks again.
             match self.ask().now_or_never() {
                 Some(Err(cause)) => {
                     let lost =

@@ -149,10 +149,6 @@ impl Queue {
         self.room.notify_one();
     }
 
-    pub(crate) fn is_ended(&self) -> bool {
-        self.lock().end.is_some()
-    }
-
     /// The next event, or why there is none any more. Cancel safe.
     pub(crate) async fn pop(&self) -> Result<Event, Error> {
         loop {

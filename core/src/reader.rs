@@ -1,10 +1,10 @@
 //! Stored messages from a cursor on: the one way they are read. Watches, catch-up, history, lists
 //! and scans are made of it.
 //!
-//! A reader opens a consumer, checks that the stream is still the one its cursor belongs to, and hands
-//! out what comes in stream order. When anything is wrong it opens anew from its cursor, for ever; each
-//! opening is an epoch that begins with the same checks. Where the server has no consumer to spare, it
-//! fetches message by message instead.
+//! A reader opens a consumer, checks that the stream is still the one its cursor belongs to, and
+//! hands out what comes in stream order. When anything is wrong it opens anew from its cursor, for
+//! ever; each opening is an epoch that begins with the same checks. Where the server has no
+//! consumer to spare, it fetches message by message instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::answer::CONSUMER_LIMIT;
-use crate::api::{REQUEST_TIMEOUT, wrap};
+use crate::api::REQUEST_TIMEOUT;
+use crate::epoch::{Item, Place, gap};
 use crate::error::{Error, ErrorKind};
 use crate::link::State;
 use crate::message::Cursor;
 use crate::pull::{From, Pull, Pulled, Shape};
 use crate::random;
-use crate::stored::{Stored, check};
+use crate::stored::Stored;
 use crate::stream::{Info, Stream, Which};
 
 /// The live tail: a large window, and slow heartbeats since it is idle most of its life.
@@ -39,6 +40,8 @@ const STALL: Duration = Duration::from_secs(10);
 const PROBE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_secs(1);
 const BATCH_MAX: usize = 512;
+/// So many epochs without a message, and the next one is read by itself.
+const BARREN_EPOCHS: u32 = 2;
 
 pub(crate) struct Reader {
     stream: Arc<Stream>,
@@ -60,6 +63,9 @@ pub(crate) struct Reader {
     /// Whether the server had more for us behind the last one handed out.
     lagging: bool,
     probe: Probe,
+    /// Where this epoch began, and how many before it handed out nothing.
+    epoch: Cursor,
+    barren: u32,
     fault: Option<Fault>,
     reopens: u64,
 }
@@ -84,17 +90,6 @@ struct Fault {
     backoff: Duration,
 }
 
-/// What a reader hands out.
-#[derive(Debug)]
-pub(crate) enum Item {
-    /// With the stream's incarnation.
-    Stored(u64, Stored),
-    /// Gone before it could be read.
-    Gap { after: Cursor, until: Cursor },
-    /// Another stream than the cursor's: everything of it follows.
-    Reset(Cursor),
-}
-
 impl Reader {
     pub(crate) fn new(
         stream: Arc<Stream>,
@@ -117,6 +112,8 @@ impl Reader {
             generation: 0,
             taken: Vec::new(),
             lagging: false,
+            epoch: Cursor::default(),
+            barren: 0,
             probe: Probe { at: Instant::now(), last_seq: None },
             fault: None,
             reopens: 0,
@@ -214,7 +211,8 @@ impl Reader {
     fn fail(&mut self, reason: Error) -> Vec<Item> {
         self.source = Source::None;
         self.taken.clear();
-        tracing::debug!(stream = self.stream.name, reason = %format!("{reason:#}"), "reader lost its source");
+        let cause = format!("{reason:#}");
+        tracing::debug!(stream = self.stream.name, cause, "a reader lost its source");
         let fault = self.fault.get_or_insert_with(|| Fault {
             since: Instant::now(),
             reason: reason.clone(),
@@ -230,8 +228,13 @@ impl Reader {
         self.source = Source::None;
         self.generation = self.stream.link.ready(deadline).await?;
         let info = self.stream.info(deadline).await?;
-        let place = Place::checked(self, &info, deadline).await?;
+        let mut place = self.checked(&info, deadline).await?;
+        let barren = self.barren_after(&place);
+        if barren >= BARREN_EPOCHS {
+            place.step_over(&self.stream, &self.subjects, deadline).await?;
+        }
         let source = self.source(&info, place.cursor, deadline).await?;
+        (self.barren, self.epoch) = (barren, place.cursor);
         self.cursor = place.cursor;
         self.last_seq = info.state.last_seq;
         self.horizon = place.horizon;
@@ -246,6 +249,15 @@ impl Reader {
             self.reopens += 1;
         }
         Ok(place.items)
+    }
+
+    async fn checked(&self, info: &Info, deadline: Instant) -> Result<Place, Error> {
+        Place::checked(&self.stream, self.cursor, self.horizon, info, deadline).await
+    }
+
+    /// How many epochs in a row, the one before `place` included, have handed out nothing.
+    fn barren_after(&self, place: &Place) -> u32 {
+        if place.cursor == self.epoch { self.barren + 1 } else { 0 }
     }
 
     async fn source(
@@ -272,8 +284,8 @@ impl Reader {
                 biased;
                 pulled = pull.next() => Some(pulled),
                 () = reconnected(&mut self.link_state, self.generation) => {
-                    let reason = Error::new(ErrorKind::Disconnected, "the connection was made anew");
-                    return self.fail(reason);
+                    let text = "the connection was made anew";
+                    return self.fail(Error::new(ErrorKind::Disconnected, text));
                 }
             }
         } else {
@@ -359,8 +371,8 @@ impl Reader {
         Ok(items)
     }
 
-    /// A jump in the sequence says nothing while we keep up: others' threads lie between. While we lag,
-    /// what lay between may have expired or been purged before the server came to send it.
+    /// A jump in the sequence says nothing while we keep up: others' threads lie between. While we
+    /// lag, what lay between may have expired or been purged before the server came to send it.
     fn may_hide_a_gap(&self) -> bool {
         let mut last = self.cursor.seq.max(self.horizon);
         let mut lagging = self.lagging;
@@ -409,8 +421,7 @@ impl Reader {
         }
         let deadline = Instant::now() + REQUEST_TIMEOUT;
         let info = self.stream.info(deadline).await?;
-        let Place { mut cursor, horizon, mut items } =
-            Place::checked(self, &info, deadline).await?;
+        let Place { mut cursor, horizon, mut items } = self.checked(&info, deadline).await?;
         let subject = self.one_subject();
         let mut more = horizon < info.state.last_seq;
         while more && items.len() < BATCH_MAX {
@@ -439,62 +450,6 @@ impl Reader {
             [one] => one.clone(),
             _ => self.stream.project.all_subjects(),
         }
-    }
-}
-
-/// Where a reader goes on after the checks of an epoch, and what they found.
-struct Place {
-    cursor: Cursor,
-    horizon: u64,
-    items: Vec<Item>,
-}
-
-impl Place {
-    async fn checked(reader: &Reader, info: &Info, deadline: Instant) -> Result<Place, Error> {
-        let first_seq = info.state.first_seq;
-        let Reader { cursor, horizon, .. } = *reader;
-        if !belongs(&reader.stream, cursor, info, deadline).await? {
-            let seq = first_seq.saturating_sub(1);
-            let cursor = Cursor { incarnation: info.incarnation(), seq, check: 0 };
-            return Ok(Place { cursor, horizon: seq, items: vec![Item::Reset(cursor)] });
-        }
-        let place = cursor.seq.max(horizon);
-        if first_seq > place + 1 {
-            let items = vec![gap(cursor, place, first_seq - 1)];
-            let cursor = Cursor { seq: first_seq - 1, check: 0, ..cursor };
-            return Ok(Place { cursor, horizon: cursor.seq, items });
-        }
-        Ok(Place { cursor, horizon: place, items: Vec::new() })
-    }
-}
-
-/// Whether `cursor` is a place of the stream that `info` describes.
-async fn belongs(
-    stream: &Stream,
-    cursor: Cursor,
-    info: &Info,
-    deadline: Instant,
-) -> Result<bool, Error> {
-    if cursor.incarnation != info.incarnation() || cursor.seq > info.state.last_seq {
-        return Ok(false);
-    }
-    if cursor.check == 0 || cursor.seq < info.state.first_seq {
-        return Ok(true);
-    }
-    match stream.message(Which::Seq(cursor.seq), deadline).await {
-        Ok(Some(stored)) => Ok(check(stored.time_ns) == cursor.check),
-        // Deleted since: it cannot be checked.
-        Ok(None) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::Unauthorized => Ok(true),
-        Err(error) => Err(wrap(error, "check the cursor")),
-    }
-}
-
-fn gap(cursor: Cursor, after: u64, until: u64) -> Item {
-    let check = if after == cursor.seq { cursor.check } else { 0 };
-    Item::Gap {
-        after: Cursor { seq: after, check, ..cursor },
-        until: Cursor { seq: until, check: 0, ..cursor },
     }
 }
 

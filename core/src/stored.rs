@@ -99,8 +99,8 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>`, or with
-    /// domain and account hash after `ACK` and perhaps one more token at the end.
+    /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>`, or
+    /// with domain and account hash after `ACK` and perhaps one more token at the end.
     pub(crate) fn parse(subject: &str) -> Option<Delivery> {
         let mut tokens = subject.split('.');
         (tokens.next()? == "$JS" && tokens.next()? == "ACK").then_some(())?;

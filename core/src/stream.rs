@@ -123,7 +123,8 @@ impl Stream {
             Err(failure) if failure.is(STREAM_NOT_FOUND) => {
                 return Err(failure.about("there is none"));
             }
-            // An agent that may only send cannot look; its sends will tell whether the stream is there.
+            // An agent that may only send cannot look; its sends will tell whether the stream is
+            // there.
             Err(failure) if failure.is_unauthorized() && options.retention == Retention::Keep => {
                 tracing::info!(
                     stream = self.name,
@@ -200,8 +201,8 @@ impl Stream {
     /// Refuses a stream on which the promises would not hold.
     fn check(&self, info: &Info) -> Result<(), Error> {
         let refuse = |setting: String| {
-            Err(Error::new(ErrorKind::Conflict, setting)
-                .hint("libchat needs a stream with limits retention and acknowledgements over its subjects"))
+            let hint = "libchat needs limits retention and acknowledgements, over its own subjects";
+            Err(Error::new(ErrorKind::Conflict, setting).hint(hint))
         };
         if !matches!(info.text("retention"), "limits" | "") {
             return refuse(format!(

@@ -1,9 +1,10 @@
 //! Who watches what, and how far each has come: the decisions of the hub, all under one lock.
 //!
-//! A watch is attached to the live tail, or *detached*: slow, late or resumed. For a detached watch the
-//! tail only notes the highest message it `missed`, and a catch-up reads on until it has passed that.
-//! Everything the tail skipped is at or below that mark, everything later comes through the tail, and
-//! what the tail repeats is at or below the watch's cursor: so nothing is lost and nothing comes twice.
+//! A watch is attached to the live tail, or *detached*: slow, late or resumed. For a detached watch
+//! the tail only notes the highest message it `missed`, and a catch-up reads on until it has passed
+//! that. Everything the tail skipped is at or below that mark, everything later comes through the
+//! tail, and what the tail repeats is at or below the watch's cursor: so nothing is lost and
+//! nothing comes twice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::name::{Project, Short};
 use crate::queue::{Budget, Delivery, Entry, Queue};
 use crate::stored::{Parsed, Stored};
 
-/// More threads than this, and the tail reads all of them: the server's cost of a filter grows with its length.
+/// More threads than this, and the tail reads all of them: the server's cost of a filter grows with
+/// its length.
 const FILTERED_THREADS: usize = 32;
 
 /// One watch, as tail, catch-up and reader share it.
@@ -75,7 +77,8 @@ pub(crate) struct Tail {
     stalled: Option<Error>,
 }
 
-/// Where a watch stands. Its catch-up moves the cursor while it is detached, the tail while it is not.
+/// Where a watch stands. Its catch-up moves the cursor while it is detached, the tail while it is
+/// not.
 struct Place {
     tap: Arc<Tap>,
     cursor: Cursor,
@@ -184,7 +187,8 @@ impl Taps {
             tail.version += 1;
             return !begin.is_new;
         }
-        // The tail is past the end that was asked for: what lies between it handed out without this watch.
+        // The tail is past the end that was asked for: what lies between it handed out without this
+        // watch.
         let passed = same_stream && tail.cursor.seq > begin.end.seq;
         passed || !begin.is_new
     }
@@ -242,7 +246,8 @@ impl Taps {
         idle
     }
 
-    /// Hands a message of the tail to every watch that wants it. Gives the watches that had no room.
+    /// Hands a message of the tail to every watch that wants it. Gives the watches that had no
+    /// room.
     pub(crate) fn stored(&mut self, stored: Stored) -> Vec<Arc<Tap>> {
         let mut detached = Vec::new();
         let cursor = stored.cursor(self.tail.cursor.incarnation);
@@ -311,7 +316,8 @@ impl Taps {
                 continue;
             }
             if place.detached {
-                // Its catch-up will see the same; what the tail has of the new stream is still to come.
+                // Its catch-up will see the same; what the tail has of the new stream is still to
+                // come.
                 place.missed = 0;
             } else if place.tap.queue.push(Entry::Event(Event::Reset { cursor })) {
                 place.cursor = cursor;
@@ -352,8 +358,8 @@ impl Taps {
         }
     }
 
-    /// Gives a watch back to the tail, if its catch-up has everything up to `horizon` and that is all the
-    /// tail had for it.
+    /// Gives a watch back to the tail, if its catch-up has everything up to `horizon` and that is
+    /// all the tail had for it.
     pub(crate) fn attach(&mut self, id: u64, horizon: u64) -> bool {
         let Some(place) = self.places.get_mut(&id) else { return true };
         let same_stream = place.cursor.incarnation == self.tail.cursor.incarnation;

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::CONSUMER_LIMIT;
@@ -20,6 +21,8 @@ use crate::stream::{Stream, Which};
 
 /// How far back to look for a well-formed message behind a malformed last one.
 const STEPS_BACK: u64 = 33;
+/// Requests under way for last messages that one consumer did not give.
+const AT_ONCE: usize = 64;
 
 /// The threads, the most recently used first.
 pub(crate) async fn list(
@@ -32,16 +35,13 @@ pub(crate) async fn list(
     }
     let incarnation = stream.known_now().incarnation;
     let mut lasts = lasts(stream, deadline).await?;
+    fetch_missing(stream, &counts, &mut lasts, deadline).await?;
     let mut threads = Vec::with_capacity(counts.len());
     for (subject, message_count) in counts {
         let rest = stream.project.subject_rest(&subject).unwrap_or_default();
         let Ok(short) = rest.parse::<Short>() else { continue };
-        let last = match lasts.remove(&subject) {
-            Some(last) => Some(last),
-            // Replaced while the lasts were read, or gone altogether.
-            None => stream.message(Which::LastOf(&subject), deadline).await?,
-        };
-        let Some(last) = last else { continue };
+        // Gone since it was counted.
+        let Some(last) = lasts.remove(&subject) else { continue };
         let cursor = last.cursor(incarnation);
         let last = match last.parse(&stream.project, incarnation) {
             Parsed::Message(message) => Some(message),
@@ -53,7 +53,26 @@ pub(crate) async fn list(
     Ok(newest_first(threads))
 }
 
-/// The last message under each subject.
+/// Asks for each last message that is not there: replaced while they were read, or all of them
+/// where they could not be read at once.
+async fn fetch_missing(
+    stream: &Arc<Stream>,
+    counts: &HashMap<String, u64>,
+    lasts: &mut HashMap<String, Stored>,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let missing: Vec<&String> = counts.keys().filter(|it| !lasts.contains_key(*it)).collect();
+    let fetches = missing.into_iter().map(|it| stream.message(Which::LastOf(it), deadline));
+    let mut fetched = futures_util::stream::iter(fetches).buffer_unordered(AT_ONCE);
+    let mut found = Vec::new();
+    while let Some(last) = fetched.next().await {
+        found.extend(last?);
+    }
+    lasts.extend(found.into_iter().map(|last| (last.subject.clone(), last)));
+    Ok(())
+}
+
+/// The last message under each subject, as many as one consumer gives.
 async fn lasts(stream: &Arc<Stream>, deadline: Instant) -> Result<HashMap<String, Stored>, Error> {
     let subjects = [stream.project.all_subjects()];
     let what = || format!("read the last messages of {}", stream.name);
@@ -81,7 +100,10 @@ async fn lasts(stream: &Arc<Stream>, deadline: Instant) -> Result<HashMap<String
             }
             // What was still to come has been removed meanwhile.
             Ok(Pulled::Idle) => return Ok(lasts),
-            Ok(Pulled::Fault(cause)) => return Err(Error::new(cause.kind(), what()).because(cause)),
+            Ok(Pulled::Fault(cause)) => {
+                tracing::debug!(%cause, "the last messages are asked for one by one");
+                return Ok(lasts);
+            }
             Err(_) => return Err(Error::new(ErrorKind::Timeout, format!("{} in time", what()))),
         }
     }

@@ -14,10 +14,11 @@ use crate::message::{Cursor, Event, Message, Start};
 use crate::start;
 use crate::taps::Begin;
 
-/// What happens in one thread or many, once each and in stream order, until it is dropped or stopped.
+/// What happens in one thread or many, once each and in stream order, until it is dropped or
+/// stopped.
 ///
-/// Events are read ahead into a bounded queue. A reader that is slower than the stream loses nothing: it
-/// goes on from the stream itself. Dropping a step that waits loses nothing either.
+/// Events are read ahead into a bounded queue. A reader that is slower than the stream loses
+/// nothing: it goes on from the stream itself. Dropping a step that waits loses nothing either.
 pub struct Watch {
     hold: Hold,
     counters: Arc<Counters>,
@@ -45,7 +46,8 @@ pub(crate) async fn watch(
 }
 
 impl Watch {
-    /// The next message. Gaps and the like are passed over here, logged and counted ([`Watch::gaps`]).
+    /// The next message. Gaps and the like are passed over here, logged and counted
+    /// ([`Watch::gaps`]).
     ///
     /// Cancel safe. Fails with `Closed` when the watch was stopped or its manager closed.
     pub async fn next(&self) -> Result<Arc<Message>, Error> {
@@ -53,7 +55,7 @@ impl Watch {
             match self.next_event().await? {
                 Event::Message(message) => return Ok(message),
                 Event::Gap { after, until } => {
-                    tracing::warn!(%after, %until, "messages were gone before they could be delivered");
+                    tracing::warn!(%after, %until, "messages were gone before delivery");
                 }
                 Event::Reset { cursor } => {
                     tracing::warn!(%cursor, "the stream was made anew or restored")
@@ -105,8 +107,8 @@ impl Watch {
         *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
     }
 
-    /// The place of what was last handed out, at first of the start. Save it, and resume after it with
-    /// [`Start::After`].
+    /// The place of what was last handed out, at first of the start. Save it, and resume after it
+    /// with [`Start::After`].
     pub fn cursor(&self) -> Cursor {
         *self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -118,10 +118,12 @@ async fn a_queue_group_shares_requests_and_without_one_the_first_answer_wins() {
     let share = tokio::spawn(async move {
         let mut shares = (0, 0);
         for _ in 0..40 {
-            tokio::select! {
-                request = one.next() => { shares.0 += 1; request.expect("one").reply("1").await.expect("sent") }
-                request = two.next() => { shares.1 += 1; request.expect("two").reply("2").await.expect("sent") }
-            }
+            let (request, answer) = tokio::select! {
+                request = one.next() => (request, "1"),
+                request = two.next() => (request, "2"),
+            };
+            request.expect("a request").reply(answer).await.expect("sent");
+            if answer == "1" { shares.0 += 1 } else { shares.1 += 1 }
         }
         shares
     });

@@ -36,9 +36,10 @@ async fn an_absent_stream_is_made_as_the_original_makes_it() {
 async fn opening_changes_nothing_of_a_tuned_stream() {
     let server = TestServer::start();
     let tuned = json!({
-        "name": "chat-demo", "subjects": ["chat.demo.>"], "storage": "file", "max_bytes": 50_000_000,
-        "max_msgs_per_subject": 1_000, "description": "kept by ops", "duplicate_window": 30_000_000_000u64,
-        "allow_direct": true, "metadata": {"team": "ops"}, "deny_delete": true, "max_age": 3_600_000_000_000u64,
+        "name": "chat-demo", "subjects": ["chat.demo.>"], "storage": "file",
+        "max_bytes": 50_000_000, "max_msgs_per_subject": 1_000, "description": "kept by ops",
+        "duplicate_window": 30_000_000_000u64, "allow_direct": true, "metadata": {"team": "ops"},
+        "deny_delete": true, "max_age": 3_600_000_000_000u64,
     });
     assert!(server.api("STREAM.CREATE.chat-demo", tuned).await["error"].is_null());
     let before = config(&server).await;

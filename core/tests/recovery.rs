@@ -1,4 +1,5 @@
-//! Promise 3 under faults: restart, a deleted consumer, a purge, another stream in the place of the old.
+//! Promise 3 under faults: restart, a deleted consumer, a purge, another stream in the place of the
+//! old.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! Promises 1 and 2: what a receipt and each failure of a send mean, and in which order messages are stored.
+//! Promises 1 and 2: what a receipt and each failure of a send mean, and in which order messages
+//! are stored.
 
 mod common;
 
@@ -230,7 +231,8 @@ async fn a_dropped_send_that_was_not_written_is_not_stored() {
     assert_eq!(page.messages.iter().map(|it| it.body.as_str()).collect::<Vec<_>>(), ["kept"]);
 }
 
-/// `total` numbered messages to 16 threads with 64 sends outstanding, the server killed `kills` times.
+/// `total` numbered messages to 16 threads with 64 sends outstanding, the server killed `kills`
+/// times.
 async fn storm(total: usize, kills: usize) {
     const THREADS: usize = 16;
     const OUTSTANDING: usize = 64;

@@ -107,8 +107,13 @@ async fn fill(server: &TestServer, messages: usize, threads: usize) {
         .collect();
     for n in 0..messages {
         let short = shorts[n % threads];
-        let payload = json!({"id": format!("{n:032x}"), "from": format!("agent-{}", n % 50), "thread": short.as_str(),
-            "body": "x".repeat(100), "timestamp": "2026-01-02T03:04:05Z", "thread_name": format!("t{}", n % threads)});
+        let payload = json!({
+            "id": format!("{n:032x}"), "from": format!("agent-{}", n % 50),
+            "thread": short.as_str(),
+            "body": "x".repeat(100),
+            "timestamp": "2026-01-02T03:04:05Z",
+            "thread_name": format!("t{}", n % threads),
+        });
         client
             .publish(format!("chat.demo.{short}"), payload.to_string().into())
             .await
@@ -141,7 +146,7 @@ async fn a_list_costs_threads_and_agrees_with_a_full_scan() {
     }
     let scan_took = begun.elapsed();
     println!(
-        "figure: {messages} messages, {threads} threads: list {list_took:?}, full scan {scan_took:?}"
+        "figure: {messages} messages, {threads} threads: list {list_took:?}, scan {scan_took:?}"
     );
     assert_eq!(listed.len(), threads);
     for thread in &listed {

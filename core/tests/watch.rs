@@ -1,5 +1,5 @@
-//! Promises 3, 4 and 5: a watch delivers every message once, in order, from its start, however slow its
-//! reader and whatever others do.
+//! Promises 3, 4 and 5: a watch delivers every message once, in order, from its start, however slow
+//! its reader and whatever others do.
 
 mod common;
 
@@ -147,7 +147,10 @@ async fn a_bones_payload_is_read_and_a_false_name_is_not_believed() {
     let ana = server.open("ana").await;
     let short = libchat::thread_short("demo", "plan").expect("a short");
     let watch = ana.watch("plan", WatchOptions::default()).await.expect("watches");
-    let bones = json!({"id": "1", "from": "bo", "thread": short.as_str(), "body": "hi", "timestamp": "2026-01-02T03:04:05Z"});
+    let bones = json!({
+        "id": "1", "from": "bo", "thread": short.as_str(), "body": "hi",
+        "timestamp": "2026-01-02T03:04:05Z",
+    });
     server.store(&format!("chat.demo.{short}"), bones.to_string().as_bytes()).await;
     let mut forged = bones.clone();
     forged["thread_name"] = "another".into();
@@ -256,7 +259,7 @@ async fn a_slow_reader_among_fast_ones_holds_up_nobody_and_gets_everything() {
         assert!(seen.insert(n), "{n} came twice");
     }
     println!(
-        "figure: {total} messages published in {published:?}, at 99 fast watches after {delivered:?}; \
+        "figure: {total} messages published in {published:?}, at 99 watches after {delivered:?}; \
          memory grew by {grown} MiB, {} bytes queued",
         stats.buffered_bytes
     );

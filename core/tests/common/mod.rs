@@ -83,7 +83,7 @@ impl TestServer {
             .expect("a plain client connects")
     }
 
-    /// A JetStream API request of project demo's operator: `api("STREAM.PURGE.chat-demo", json!({}))`.
+    /// A JetStream API request: `api("STREAM.PURGE.chat-demo", json!({}))`.
     pub async fn api(&self, verb: &str, request: Value) -> Value {
         api(&self.client().await, verb, request).await
     }

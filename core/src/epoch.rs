@@ -1,0 +1,111 @@
+//! The beginning of an epoch: is the stream still the one the cursor belongs to, and is all of it
+//! there?
+
+use tokio::time::Instant;
+
+use crate::api::wrap;
+use crate::error::{Error, ErrorKind};
+use crate::message::Cursor;
+use crate::stored::{Stored, check};
+use crate::stream::{Info, Stream, Which};
+
+/// What a reader hands out.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// With the stream's incarnation.
+    Stored(u64, Stored),
+    /// Gone before it could be read.
+    Gap { after: Cursor, until: Cursor },
+    /// Another stream than the cursor's: everything of it follows.
+    Reset(Cursor),
+}
+
+/// Where reading goes on after the checks, and what they found.
+pub(crate) struct Place {
+    pub(crate) cursor: Cursor,
+    /// Everything up to here is handed out or gone.
+    pub(crate) horizon: u64,
+    pub(crate) items: Vec<Item>,
+}
+
+impl Place {
+    pub(crate) async fn checked(
+        stream: &Stream,
+        cursor: Cursor,
+        horizon: u64,
+        info: &Info,
+        deadline: Instant,
+    ) -> Result<Place, Error> {
+        let first_seq = info.state.first_seq;
+        if !belongs(stream, cursor, info, deadline).await? {
+            let seq = first_seq.saturating_sub(1);
+            let cursor = Cursor { incarnation: info.incarnation(), seq, check: 0 };
+            return Ok(Place { cursor, horizon: seq, items: vec![Item::Reset(cursor)] });
+        }
+        let place = cursor.seq.max(horizon);
+        if first_seq > place + 1 {
+            let items = vec![gap(cursor, place, first_seq - 1)];
+            let cursor = Cursor { seq: first_seq - 1, check: 0, ..cursor };
+            return Ok(Place { cursor, horizon: cursor.seq, items });
+        }
+        Ok(Place { cursor, horizon: place, items: Vec::new() })
+    }
+
+    /// Reads the next message by itself. One whose headers async-nats cannot read costs the whole
+    /// connection each time it is delivered (0.51); fetched like this, we read them ourselves.
+    pub(crate) async fn step_over(
+        &mut self,
+        stream: &Stream,
+        subjects: &[String],
+        deadline: Instant,
+    ) -> Result<(), Error> {
+        let all = [stream.project.all_subjects()];
+        let subjects = if subjects.is_empty() { &all } else { subjects };
+        let mut first: Option<Stored> = None;
+        for subject in subjects {
+            let next = Which::Next(self.cursor.seq + 1, subject);
+            if let Some(stored) = stream.message(next, deadline).await?
+                && first.as_ref().is_none_or(|first| stored.seq < first.seq)
+            {
+                first = Some(stored);
+            }
+        }
+        if let Some(stored) = first {
+            self.cursor = stored.cursor(self.cursor.incarnation);
+            self.horizon = self.horizon.max(stored.seq);
+            self.items.push(Item::Stored(self.cursor.incarnation, stored));
+        }
+        Ok(())
+    }
+}
+
+/// Whether `cursor` is a place of the stream that `info` describes.
+async fn belongs(
+    stream: &Stream,
+    cursor: Cursor,
+    info: &Info,
+    deadline: Instant,
+) -> Result<bool, Error> {
+    if cursor.incarnation != info.incarnation() || cursor.seq > info.state.last_seq {
+        return Ok(false);
+    }
+    if cursor.check == 0 || cursor.seq < info.state.first_seq {
+        return Ok(true);
+    }
+    match stream.message(Which::Seq(cursor.seq), deadline).await {
+        Ok(Some(stored)) => Ok(check(stored.time_ns) == cursor.check),
+        // Deleted since: it cannot be checked.
+        Ok(None) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::Unauthorized => Ok(true),
+        Err(error) => Err(wrap(error, "check the cursor")),
+    }
+}
+
+/// Nothing between `after` and `until` is left of what lay behind `cursor`.
+pub(crate) fn gap(cursor: Cursor, after: u64, until: u64) -> Item {
+    let check = if after == cursor.seq { cursor.check } else { 0 };
+    Item::Gap {
+        after: Cursor { seq: after, check, ..cursor },
+        until: Cursor { seq: until, check: 0, ..cursor },
+    }
+}

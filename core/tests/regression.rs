@@ -1,0 +1,102 @@
+//! Faults that were found, one test each.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use common::*;
+use libchat::{OpenOptions, Retention, SendOptions, Start, WatchOptions};
+use serde_json::json;
+
+/// Stores a message whose header block async-nats refuses, as any other client may: by the raw protocol.
+fn store_with_unreadable_headers(server: &TestServer, subject: &str, payload: &str) {
+    let server = server.server();
+    let address = server.url().trim_start_matches("nats://");
+    let mut socket = TcpStream::connect(address).expect("connects");
+    let login = json!({
+        "user": server.user(), "pass": server.password(), "verbose": false, "pedantic": false,
+        "headers": true, "protocol": 1,
+    });
+    let headers = b"NATS/1.0\r\nBad Name\xff: x\r\n\r\n";
+    let total = headers.len() + payload.len();
+    write!(socket, "CONNECT {login}\r\nHPUB {subject} {} {total}\r\n", headers.len())
+        .expect("writes");
+    socket.write_all(headers).expect("writes");
+    write!(socket, "{payload}\r\nPING\r\n").expect("writes");
+    let mut answer = Vec::new();
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    while !String::from_utf8_lossy(&answer).contains("PONG\r\n") {
+        let mut part = [0; 4096];
+        let read = socket.read(&mut part).expect("reads");
+        assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&part[..read]);
+    }
+}
+
+/// async-nats 0.51 drops the whole connection over a header it cannot read, at each delivery anew: one
+/// such message stopped every watch of the project for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_with_unreadable_headers_stops_nobody() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.open("ana").await, server.open("ben").await);
+    let short = libchat::thread_short("demo", "plan").expect("a short");
+    let live = ana.watch("plan", WatchOptions::default()).await.expect("watches");
+    let bad = json!({"id": "1", "from": "eve", "thread": short.as_str(), "body": "bad headers",
+        "timestamp": "2026-01-02T03:04:05Z"});
+    send(&ben, "plan", "before").await;
+    assert_eq!(events(&live, 2).await, ["caught up", "message before"]);
+    store_with_unreadable_headers(&server, &format!("chat.demo.{short}"), &bad.to_string());
+    send(&ben, "plan", "after").await;
+    assert_eq!(events(&live, 2).await, ["message bad headers", "message after"]);
+    let past = ana.watch("plan", WatchOptions::from(Start::All)).await.expect("watches");
+    let all = ["message before", "message bad headers", "message after", "caught up"];
+    assert_eq!(events(&past, 4).await, all);
+    let page = ana.history("plan", Default::default()).await.expect("history");
+    assert_eq!(page.messages.len(), 3);
+    store_with_unreadable_headers(&server, &format!("chat.demo.{short}"), &bad.to_string());
+    let threads = ana.list_threads(Default::default()).await.expect("lists");
+    assert_eq!((threads.len(), threads[0].message_count), (1, 4));
+    assert!(ana.stats().reconnects > 0, "the fault was not hit: {:?}", ana.stats());
+}
+
+/// What an async-nats client has queued is sent when it reconnects, however late: after the server had
+/// forgotten the ids, a message that its caller had sent again was stored twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_queued_is_sent_after_a_long_outage() {
+    let mut server = TestServer::start();
+    let age = Retention::MaxAge(Duration::from_secs(3600));
+    let ana = server.open_with("ana", OpenOptions { retention: age, ..Default::default() }).await;
+    let brief =
+        json!({"name": "chat-demo", "subjects": ["chat.demo.>"], "duplicate_window": 400_000_000});
+    assert!(server.api("STREAM.UPDATE.chat-demo", brief).await["error"].is_null());
+    drop(ana);
+    let ana = server.open("ana").await;
+    send(&ana, "plan", "0").await;
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let tasks = metrics.num_alive_tasks();
+    server.signal("STOP");
+    let options = |id: &str| SendOptions {
+        id: Some(id.to_owned()),
+        timeout: Duration::from_millis(200),
+        ..Default::default()
+    };
+    // Handed to a client that cannot write: the server is frozen, then gone.
+    let pad = "x".repeat(500_000);
+    let sends = (0..40).map(|n| {
+        let options = SendOptions { unordered: true, ..options(&format!("b{n}")) };
+        ana.send("bulk", format!("{n}{pad}"), options)
+    });
+    let results = futures_util::future::join_all(sends).await;
+    assert!(results.iter().any(|it| it.is_err()));
+    server.kill();
+    eventually("the outage is noticed", || async { !ana.stats().connected }).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    server.restart();
+    send(&ana, "plan", "1").await;
+    let stored = results.iter().filter(|it| it.is_ok()).count();
+    let bulk = ana.history("bulk", Default::default()).await.expect("history");
+    assert_eq!(bulk.messages.len(), stored, "the server was frozen until it was killed");
+    eventually("the old client's tasks end", || async { metrics.num_alive_tasks() <= tasks }).await;
+}
