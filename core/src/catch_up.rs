@@ -70,7 +70,7 @@ async fn read_until_attached(shared: &Shared, tap: &Tap) {
 /// `false`: the watch takes nothing more for now.
 async fn read_on(shared: &Shared, tap: &Tap) -> bool {
     let Some(standing) = shared.taps().standing(tap.id) else { return true };
-    let subjects = vec![tap.filter.subject(&shared.stream.project)];
+    let subjects = tap.filter.subjects(&shared.stream.project);
     let mut reader = Reader::new(shared.stream.clone(), subjects, standing.cursor, PAST);
     loop {
         let Some(standing) = shared.taps().standing(tap.id) else { return true };
@@ -142,7 +142,12 @@ async fn give_item(shared: &Shared, tap: &Tap, item: Item) -> bool {
 /// `false` if there was no room for a second.
 async fn give(tap: &Tap, entry: Entry) -> bool {
     while !tap.queue.push(entry.clone()) {
-        if timeout(PATIENCE, tap.queue.room_for(&entry)).await.is_err() {
+        // Half a queue at a time: waking for every single place would cost more than the message.
+        let room = async {
+            tap.queue.room().await;
+            tap.queue.room_for(&entry).await;
+        };
+        if timeout(PATIENCE, room).await.is_err() {
             return false;
         }
     }

@@ -20,6 +20,16 @@ impl Filter {
         }
     }
 
+    /// What a reader of it is filtered by: nothing where it is all there is, for a filter that lets
+    /// everything pass costs the server more than none.
+    pub(crate) fn subjects(&self, project: &Project) -> Vec<String> {
+        match self {
+            Filter::All => Vec::new(),
+            Filter::Pattern(pattern) if matches!(pattern.as_str(), "*" | ">") => Vec::new(),
+            Filter::Thread(_) | Filter::Pattern(_) => vec![self.subject(project)],
+        }
+    }
+
     /// The one thread it is about.
     pub(crate) fn thread(&self) -> Option<Short> {
         match self {

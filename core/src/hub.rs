@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -158,7 +159,11 @@ impl Hub {
                 biased;
                 () = self.shared.closed.cancelled() => return,
                 () = self.changed.notified() => {}
-                items = reader.next() => self.hand_out(items, reader),
+                items = reader.next() => {
+                    self.hand_out(items, reader);
+                    // Lets the readers that this has woken take it before the next batch comes.
+                    yield_now().await;
+                }
                 () = sleep_until(idle_at) => if self.shared.taps().stop_if_idle() { return },
             }
         }

@@ -39,7 +39,8 @@ const STALL: Duration = Duration::from_secs(10);
 /// How stale the horizon of an idle tail may be.
 const PROBE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_secs(1);
-const BATCH_MAX: usize = 512;
+/// Half of what a watch's queue holds by default, so that one batch leaves no quick reader behind.
+const BATCH_MAX: usize = 128;
 /// So many epochs without a message, and the next one is read by itself.
 const BARREN_EPOCHS: u32 = 2;
 

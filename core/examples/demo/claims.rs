@@ -57,9 +57,9 @@ impl Evidence {
         });
         Claim {
             text: format!(
-                "all {} messages arrived once and in order at {}",
+                "all {} messages arrived once and in order at {}, and here",
                 expected.len(),
-                join(self.journals.keys().cloned())
+                self.script.agents().join(", ")
             ),
             holds: arrived && in_order(&seen[0]),
         }
