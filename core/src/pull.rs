@@ -224,13 +224,9 @@ impl Pull {
         if self.asked <= self.shape.batch / 2 {
             // The publish only has to reach the client's queue; where that is full the next message
             // asks again.
-            match self.ask().now_or_never() {
-                Some(Err(cause)) => {
-                    let lost =
-                        Error::new(ErrorKind::Disconnected, "ask for messages").because(cause);
-                    return Some(pulled.unwrap_or(Pulled::Fault(lost)));
-                }
-                Some(Ok(())) | None => {}
+            if let Some(Err(cause)) = self.ask().now_or_never() {
+                let lost = Error::new(ErrorKind::Disconnected, "ask for messages").because(cause);
+                return Some(pulled.unwrap_or(Pulled::Fault(lost)));
             }
         }
         pulled

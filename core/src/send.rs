@@ -268,7 +268,8 @@ impl Flight<'_> {
 
     /// The error that says which of two it is: unknown, or not stored.
     fn failed(&self, cause: Error) -> Error {
-        if !self.unresolved && !(cause.kind() == ErrorKind::Timeout && self.first.is_some()) {
+        let silent = cause.kind() == ErrorKind::Timeout && self.first.is_some();
+        if !(self.unresolved || silent) {
             return cause;
         }
         let error = match cause.kind() {

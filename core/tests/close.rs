@@ -82,7 +82,7 @@ async fn the_live_tail_ends_30_s_after_the_last_watch() {
     assert_eq!(server.consumers().await, 1, "another watch may follow");
     server.consumers_become(0).await;
     let took = begun.elapsed();
-    println!("no consumer left {took:?} after the last watch");
+    figure(format!("no consumer left {took:?} after the last watch"));
     assert!(took > Duration::from_secs(25), "it lingers for the next watch: {took:?}");
     let watch = ana.watch("plan", WatchOptions::default()).await.expect("watches again");
     send(&ana, "plan", "x").await;

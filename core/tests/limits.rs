@@ -1,4 +1,5 @@
-//! The server's limits: no consumer to spare, what is missing is read one by one, and nothing is lost.
+//! The server's limits: no consumer to spare, what is missing is read one by one, and nothing is
+//! lost.
 
 mod common;
 
@@ -56,8 +57,10 @@ async fn from_900_consumers_on_the_tail_polls_so_that_others_get_theirs() {
         for n in 0..900 {
             api(&client, &format!("CONSUMER.DELETE.chat-demo.c{n}"), json!({})).await;
         }
-        eventually("a consumer is tried again within 30 to 60 s", || async { !ana.stats().polling })
-            .await;
+        eventually("a consumer is tried again within 30 to 60 s", || async {
+            !ana.stats().polling
+        })
+        .await;
         send_numbers(&ben, "plan", 20..40).await;
         assert_eq!(numbers(&watch, 20).await, (20..40).collect::<Vec<_>>());
     }

@@ -47,7 +47,7 @@ async fn opening_changes_nothing_of_a_tuned_stream() {
     send(&ana, "plan", "x").await;
     ana.list_threads(Default::default()).await.expect("lists");
     let after = config(&server).await;
-    println!("before {before}\nafter  {after}");
+    figure(format!("before {before}\nafter  {after}"));
     assert_eq!(before, after);
     server.open_with("ben", with(Retention::MaxAge(Duration::from_secs(7200)))).await;
     let mut expected = before.clone();

@@ -10,7 +10,8 @@ use common::*;
 use libchat::{OpenOptions, Retention, SendOptions, Start, WatchOptions};
 use serde_json::json;
 
-/// Stores a message whose header block async-nats refuses, as any other client may: by the raw protocol.
+/// Stores a message whose header block async-nats refuses, as any other client may: by the raw
+/// protocol.
 fn store_with_unreadable_headers(server: &TestServer, subject: &str, payload: &str) {
     let server = server.server();
     let address = server.url().trim_start_matches("nats://");
@@ -35,8 +36,8 @@ fn store_with_unreadable_headers(server: &TestServer, subject: &str, payload: &s
     }
 }
 
-/// async-nats 0.51 drops the whole connection over a header it cannot read, at each delivery anew: one
-/// such message stopped every watch of the project for ever.
+/// async-nats 0.51 drops the whole connection over a header it cannot read, at each delivery anew:
+/// one such message stopped every watch of the project for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_with_unreadable_headers_stops_nobody() {
     let server = TestServer::start();
@@ -61,8 +62,8 @@ async fn a_message_with_unreadable_headers_stops_nobody() {
     assert!(ana.stats().reconnects > 0, "the fault was not hit: {:?}", ana.stats());
 }
 
-/// What an async-nats client has queued is sent when it reconnects, however late: after the server had
-/// forgotten the ids, a message that its caller had sent again was stored twice.
+/// What an async-nats client has queued is sent when it reconnects, however late: after the server
+/// had forgotten the ids, a message that its caller had sent again was stored twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_queued_is_sent_after_a_long_outage() {
     let mut server = TestServer::start();

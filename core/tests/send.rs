@@ -288,7 +288,10 @@ async fn storm(total: usize, kills: usize) {
     assert_eq!(stats.reconnects, kills as u64, "{stats:?}");
     assert!(stats.resent > 0, "the fault was not hit: {stats:?}");
     assert!(ben.stats().reopens >= kills as u64, "the fault was not hit: {:?}", ben.stats());
-    println!("{total} sends, {kills} kills: longest send {longest:?}, {} resent", stats.resent);
+    figure(format!(
+        "{total} sends, {kills} kills: longest send {longest:?}, {} resent",
+        stats.resent
+    ));
     // A bound against a hang: 20 times the 2 s aimed at.
     assert!(longest < Duration::from_secs(40), "longest send {longest:?}");
 }

@@ -145,9 +145,9 @@ async fn a_list_costs_threads_and_agrees_with_a_full_scan() {
         *entry = (entry.0 + 1, message.cursor.seq);
     }
     let scan_took = begun.elapsed();
-    println!(
-        "figure: {messages} messages, {threads} threads: list {list_took:?}, scan {scan_took:?}"
-    );
+    figure(format!(
+        "{messages} messages, {threads} threads: list {list_took:?}, full scan {scan_took:?}"
+    ));
     assert_eq!(listed.len(), threads);
     for thread in &listed {
         assert_eq!((thread.message_count, thread.cursor.seq), scanned[&thread.short]);

@@ -258,11 +258,11 @@ async fn a_slow_reader_among_fast_ones_holds_up_nobody_and_gets_everything() {
     for n in numbers(&slow, total).await {
         assert!(seen.insert(n), "{n} came twice");
     }
-    println!(
-        "figure: {total} messages published in {published:?}, at 99 watches after {delivered:?}; \
+    figure(format!(
+        "{total} messages published in {published:?}, at 99 watches after {delivered:?}; \
          memory grew by {grown} MiB, {} bytes queued",
         stats.buffered_bytes
-    );
+    ));
     assert!(grown < 256, "memory grew by {grown} MiB");
 }
 

@@ -122,7 +122,7 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         if let Err(error) = self.server.kill() {
-            eprintln!("nats-server is left behind: {error:#}");
+            figure(format!("nats-server is left behind: {error:#}"));
         }
     }
 }
@@ -195,6 +195,12 @@ pub async fn numbers(watch: &Watch, n: usize) -> Vec<usize> {
         numbers.push(next(watch).await.body.parse().expect("a number"));
     }
     numbers
+}
+
+/// Prints a measured figure, for the note and not for a verdict.
+#[allow(clippy::print_stdout)]
+pub fn figure(text: String) {
+    println!("figure: {text}");
 }
 
 /// Whether the full length of a test was asked for (`make test-long`).
