@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::*;
+use futures_util::FutureExt;
 use libchat::{ErrorKind, RespondOptions, SendOptions, Start, WatchOptions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,15 +110,14 @@ async fn a_dropped_manager_ends_like_a_closed_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_send_under_way_at_close_has_an_unknown_outcome() {
     let server = TestServer::start();
-    let ana = Arc::new(server.open("ana").await);
+    let ana = server.open("ana").await;
     send(&ana, "plan", "0").await;
     server.signal("STOP");
-    let sender = ana.clone();
-    let sending =
-        tokio::spawn(async move { sender.send("plan", "1", SendOptions::default()).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut sending = Box::pin(ana.send("plan", "1", SendOptions::default()));
+    // The first step hands it to the network.
+    assert!(sending.as_mut().now_or_never().is_none());
     within("close", ana.close()).await;
-    let error = within("the send", sending).await.expect("ends").expect_err("no answer");
+    let error = within("the send", sending).await.expect_err("no answer");
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error:?}");
     server.signal("CONT");
 }
