@@ -22,6 +22,8 @@ pub(crate) const STREAM_NAME_IN_USE: u32 = 10058;
 pub(crate) const STREAM_NOT_FOUND: u32 = 10059;
 pub(crate) const DUPLICATE_IN_PROCESS: u32 = 10158;
 
+const WRONG_LAST: [u32; 2] = [10071, 10164];
+
 /// What to do about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -50,10 +52,22 @@ const TABLE: &[(u32, Verdict)] = &[
     (10052, Say(ErrorKind::InvalidArgument, "")), // stream settings the server does not take
     (10054, Say(ErrorKind::TooLarge, "send less, or raise the stream's max_msg_size")),
     (STREAM_NAME_IN_USE, Say(ErrorKind::Conflict, "")),
-    (STREAM_NOT_FOUND, Say(ErrorKind::NotFound, "open the project with creation allowed")),
+    (
+        STREAM_NOT_FOUND,
+        Say(
+            ErrorKind::NotFound,
+            "nobody has opened this project here yet: check its name, and the server",
+        ),
+    ),
     (10065, Say(ErrorKind::Conflict, "another stream holds these subjects")),
-    (10071, Say(ErrorKind::Conflict, "the thread's newest message is another one: read it first")),
-    (10164, Say(ErrorKind::Conflict, "the thread's newest message is another one: read it first")),
+    (
+        WRONG_LAST[0],
+        Say(ErrorKind::Conflict, "the thread's newest message is another one: read it first"),
+    ),
+    (
+        WRONG_LAST[1],
+        Say(ErrorKind::Conflict, "the thread's newest message is another one: read it first"),
+    ),
     (
         10076,
         Say(ErrorKind::Server, "JetStream is off: start nats-server with -js, or run `libchat up`"),
@@ -69,6 +83,11 @@ impl Refusal {
             None if self.code == 503 || self.code == 429 => Wait,
             None => Say(ErrorKind::Server, ""),
         }
+    }
+
+    /// Whether a conditional send found another last message than it expected.
+    pub(crate) fn is_wrong_last(&self) -> bool {
+        WRONG_LAST.contains(&self.err_code)
     }
 
     /// Whether asking again may succeed.

@@ -69,10 +69,9 @@ pub(crate) async fn request(
 
 fn read(subject: &str, message: Message) -> Result<Reply, Error> {
     if message.status == Some(StatusCode::NO_RESPONDERS) {
-        return Err(Error::new(
-            ErrorKind::NoResponders,
-            format!("request {subject}: nobody listens"),
-        ));
+        let error =
+            Error::new(ErrorKind::NoResponders, format!("request {subject}: nobody listens"));
+        return Err(error.hint("start the agent that answers there, or try later"));
     }
     let code = message.headers.as_ref().and_then(|it| it.get(ERROR_CODE));
     if let Some(code) = code {
@@ -269,11 +268,16 @@ impl Request {
         &self.headers
     }
 
-    /// Answers. Whether the answer arrives is not known: nobody acknowledges it.
+    /// Answers. Whether the answer arrives is not known: nobody acknowledges it. Fails with `TooLarge`
+    /// for more than the server takes; the one who asks is told.
     pub async fn reply(mut self, payload: impl AsRef<[u8]>) -> Result<(), Error> {
         let Some(answer) = self.answer.take() else { return Ok(()) };
         let payload = Bytes::copy_from_slice(payload.as_ref());
-        answer.link.publish(&answer.reply, None, None, payload).await
+        let sent = answer.link.publish(&answer.reply, None, None, payload).await;
+        if sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) {
+            answer.fail("too_large", "the answer is larger than the server takes").await?;
+        }
+        sent
     }
 
     /// Says that it failed: the one who asks gets `Remote` with `code` and `text`, if that is

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::counters::Counters;
 use crate::epoch::Item;
-use crate::message::{Cursor, Event};
+use crate::message::Event;
 use crate::queue::{Budget, Delivery, Entry};
 use crate::reader::{PAST, Reader};
 use crate::stored::Parsed;
@@ -88,7 +88,7 @@ async fn read_on(shared: &Shared, tap: &Tap) -> bool {
             let same_stream = end.incarnation == reader.cursor().incarnation;
             let end = if same_stream { end.seq } else { reader.last_seq() };
             if reader.horizon() >= end {
-                let cursor = Cursor { seq: reader.cursor().seq, ..reader.cursor() };
+                let cursor = reader.reached();
                 if !give(tap, Entry::Event(Event::CaughtUp { cursor })).await {
                     return false;
                 }

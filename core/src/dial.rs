@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::access::Login;
 use crate::discover::Resolved;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, root};
 use crate::random;
 
 /// The longest pause between two attempts to reconnect.
@@ -152,7 +152,7 @@ fn connect_error(plan: &Plan, cause: async_nats::ConnectError) -> Error {
             (ErrorKind::Disconnected, hint)
         }
     };
-    failed(plan, kind).because(cause).hint(hint)
+    failed(plan, kind).because(root(&cause)).hint(hint)
 }
 
 /// Says every place that was looked at, unless the address was given.

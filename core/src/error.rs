@@ -91,6 +91,12 @@ impl ErrorKind {
 
 type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
+/// The innermost cause of `error`: async-nats prints each of its errors with all those below.
+pub(crate) fn root(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |it| it.source());
+    chain.last().unwrap_or(error).to_string()
+}
+
 /// A failed call: its [`kind`](Error::kind), what was tried on what, the cause, and what to do.
 ///
 /// `{}` prints this error alone, `{:#}` the chain of causes joined by `: `. Neither ever holds a

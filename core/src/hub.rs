@@ -135,18 +135,22 @@ impl Hub {
         Ok((Hold { hub: self.clone(), tap }, version))
     }
 
-    /// The tail's task.
+    /// The tail's task. Where everything is closed, the connection perhaps, it ends the watches too.
     async fn run(self: Arc<Hub>) {
+        let closed = self.shared.closed.clone();
+        if closed.run_until_cancelled(self.follow()).await.is_none() {
+            self.close();
+        }
+    }
+
+    async fn follow(self: &Arc<Hub>) {
         let mut tail: Option<Reader> = None;
         let mut empty_since = None;
         loop {
             let wanted = self.shared.taps().wanted(tail.is_some());
             if let Some(wanted) = wanted {
                 drop(tail.take());
-                tail = tokio::select! {
-                    () = self.shared.closed.cancelled() => return,
-                    reader = self.open(wanted) => Some(reader),
-                };
+                tail = Some(self.open(wanted).await);
             }
             let Some(reader) = &mut tail else { return };
             if self.watches() > 0 {
@@ -154,10 +158,13 @@ impl Hub {
             } else if empty_since.is_none() {
                 empty_since = Some(Instant::now());
             }
+            let vain = self.shared.taps().is_vain();
+            if vain && self.shared.taps().stop_if_idle() {
+                return;
+            }
             let idle_at = empty_since.unwrap_or_else(Instant::now) + LINGER;
             tokio::select! {
                 biased;
-                () = self.shared.closed.cancelled() => return,
                 () = self.changed.notified() => {}
                 items = reader.next() => {
                     self.hand_out(items, reader);
@@ -199,8 +206,9 @@ impl Hub {
             });
         }
         taps.tail.cursor = reader.cursor();
-        if reader.is_open() {
-            taps.tail.failed = false;
+        if reader.is_open() && std::mem::take(&mut taps.tail.failed) {
+            // A watch that comes now is covered, and must not hear of what has passed.
+            self.opened.send_modify(|it| it.error = None);
         }
         taps.stall(reader.stalled());
         drop(taps);

@@ -113,7 +113,7 @@ pub use config::{
 pub use discover::Origin;
 pub use error::{Error, ErrorKind};
 pub use local_server::{LocalServer, LocalServerOptions};
-pub use manager::{Connection, Manager, connect};
+pub use manager::{Connection, Manager, connect, origins};
 pub use message::{Cursor, Event, Headers, History, Message, Receipt, Start, Stats, ThreadSummary};
 pub use name::{Short, ThreadRef, thread_short};
 pub use watch::Watch;

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Stamp;
 use crate::dial::{self, Plan};
 use crate::discover::Origin;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, root};
 use crate::mux::{Mux, Slot};
 use crate::random;
 
@@ -59,7 +59,9 @@ impl Drop for Dialled {
 pub(crate) struct State {
     client: u64,
     pub(crate) generation: u64,
-    pub(crate) up: bool,
+    up: bool,
+    /// The last client that calls can use.
+    installed: u64,
     down_since: Option<Stamp>,
     last_error: Option<String>,
     violation: u64,
@@ -122,11 +124,12 @@ impl Link {
             }
         }));
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(dialled);
+        self.state.send_modify(|it| it.installed = number);
         // The event of this very connection is on its way; waiting keeps it from looking like a
         // second one.
         let mut state = self.state.subscribe();
         // On the time-out a safety net: an event can be lost when 128 others are queued before it.
-        if timeout(self.plan.timeout, state.wait_for(|it| it.up)).await.is_err() {
+        if timeout(self.plan.timeout, state.wait_for(State::is_up)).await.is_err() {
             note_connected(&self.state);
         }
         Ok(())
@@ -144,7 +147,7 @@ impl Link {
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        self.state.borrow().up
+        self.state.borrow().is_up()
     }
 
     /// How many connections were made after the first.
@@ -156,12 +159,12 @@ impl Link {
     pub(crate) async fn ready(&self, deadline: Instant) -> Result<u64, Error> {
         {
             let state = self.state.borrow();
-            if state.up {
+            if state.is_up() {
                 return Ok(state.generation);
             }
         }
         let mut state = self.state.subscribe();
-        let wait = timeout_at(deadline, state.wait_for(|it| it.up));
+        let wait = timeout_at(deadline, state.wait_for(State::is_up));
         tokio::select! {
             () = self.closed.cancelled() => Err(closed()),
             up = wait => match up {
@@ -285,7 +288,7 @@ impl Link {
                     if let Some(error) = now.refusal(subject, mark.violation) {
                         return Outcome::Refused(error);
                     }
-                    if now.up && now.generation != mark.generation {
+                    if now.is_up() && now.generation != mark.generation {
                         return Outcome::Reconnected;
                     }
                 }
@@ -335,14 +338,15 @@ impl Link {
 
     /// Drops a client whose queue is too old to be sent, and makes a new connection.
     async fn redial(self: &Arc<Link>) {
-        let old = self.client.write().unwrap_or_else(PoisonError::into_inner).take();
-        drop(old);
         let mut number = 0;
+        // First, so that nobody takes the connection for up while there is no client.
         self.state.send_modify(|state| {
             state.client += 1;
             number = state.client;
         });
-        while !self.closed.is_cancelled() {
+        drop(self.client.write().unwrap_or_else(PoisonError::into_inner).take());
+        let wanted = || Arc::strong_count(self) > 1 && !self.closed.is_cancelled();
+        while wanted() {
             match self.dial(number).await {
                 Ok(()) => return,
                 Err(error) => {
@@ -378,7 +382,7 @@ async fn subscribe(
         Some(group) => client.queue_subscribe(subject, group).await,
         None => client.subscribe(subject).await,
     };
-    result.map_err(|cause| Error::new(ErrorKind::Disconnected, what).because(cause))
+    result.map_err(|cause| Error::new(ErrorKind::Disconnected, what).because(root(&cause)))
 }
 
 fn publish_error(subject: &str, cause: async_nats::PublishError) -> Error {
@@ -388,7 +392,7 @@ fn publish_error(subject: &str, cause: async_nats::PublishError) -> Error {
         PublishErrorKind::InvalidSubject => ErrorKind::InvalidArgument,
         PublishErrorKind::Send => ErrorKind::Disconnected,
     };
-    Error::new(kind, format!("publish to {subject}")).because(cause)
+    Error::new(kind, format!("publish to {subject}")).because(root(&cause))
 }
 
 fn note(state: &watch::Sender<State>, number: u64, event: Event) {
@@ -419,6 +423,11 @@ fn note_connected(state: &watch::Sender<State>) {
 }
 
 impl State {
+    /// Whether there is a connection, through a client that calls can use.
+    pub(crate) fn is_up(&self) -> bool {
+        self.up && self.installed == self.client
+    }
+
     fn connected(&mut self) {
         self.generation += 1;
         self.up = true;
@@ -451,7 +460,7 @@ async fn supervise(link: Weak<Link>, closed: CancellationToken) {
     loop {
         let down = tokio::select! {
             () = closed.cancelled() => return,
-            down = state.wait_for(|it| !it.up) => match down {
+            down = state.wait_for(|it| !it.is_up()) => match down {
                 Ok(state) => state.down_since,
                 Err(_) => return,
             },
@@ -472,7 +481,7 @@ async fn supervise(link: Weak<Link>, closed: CancellationToken) {
             () = closed.cancelled() => return,
             // Short steps: a suspended machine's timers stop, its age does not.
             () = sleep((patience - age).min(Duration::from_secs(1))) => {}
-            up = state.wait_for(|it| it.up) => if up.is_err() { return },
+            up = state.wait_for(State::is_up) => if up.is_err() { return },
         }
     }
 }
@@ -500,13 +509,13 @@ mod tests {
 
     #[test]
     fn events_of_an_abandoned_client_change_nothing() {
-        let state = watch::Sender::new(State { client: 2, ..State::default() });
+        let state = watch::Sender::new(State { client: 2, installed: 2, ..State::default() });
         note(&state, 1, Event::Connected);
-        assert!(!state.borrow().up);
+        assert!(!state.borrow().is_up());
         note(&state, 2, Event::Connected);
-        assert!(state.borrow().up);
+        assert!(state.borrow().is_up());
         note(&state, 2, Event::Disconnected);
-        assert!(!state.borrow().up && state.borrow().down_since.is_some());
+        assert!(!state.borrow().is_up() && state.borrow().down_since.is_some());
         assert_eq!(state.borrow().generation, 1);
     }
 }

@@ -77,6 +77,11 @@ pub async fn connect(options: ConnectOptions) -> Result<Connection, Error> {
     Ok(Connection { link, budget: Budget::new(limit) })
 }
 
+/// Where [`connect`] would go with these options, and where each value comes from; asks no server.
+pub fn origins(options: &ConnectOptions) -> Result<Vec<Origin>, Error> {
+    Ok(discover::resolve(options, &Environment::of_process())?.origins)
+}
+
 impl Connection {
     /// Opens `project` as `agent`, making the project's stream if there is none.
     ///
@@ -192,8 +197,9 @@ impl Manager {
         }
         let mut headers = header_map(&options.headers);
         headers.insert("Nats-Msg-Id", id.as_str());
-        if let Some(expect) = options.expect_last {
-            headers.insert("Nats-Expected-Last-Subject-Sequence", self.expected(expect)?);
+        let expected = options.expect_last.map(|it| self.expected(it)).transpose()?;
+        if let Some(seq) = expected {
+            headers.insert("Nats-Expected-Last-Subject-Sequence", seq.to_string());
         }
         let envelope = Envelope {
             id: id.clone(),
@@ -210,18 +216,19 @@ impl Manager {
             short: thread.short,
             headers,
             payload: envelope.encode().into(),
+            expected,
             unordered: options.unordered,
             deadline: Instant::now() + options.timeout,
         })
     }
 
-    fn expected(&self, expect: ExpectLast) -> Result<String, Error> {
-        let ExpectLast::At(cursor) = expect else { return Ok("0".into()) };
+    fn expected(&self, expect: ExpectLast) -> Result<u64, Error> {
+        let ExpectLast::At(cursor) = expect else { return Ok(0) };
         if cursor.incarnation != self.stream.known_now().incarnation {
             let text = format!("expect_last {cursor}: a place of another stream than today's");
             return Err(Error::new(ErrorKind::Conflict, text).hint("read the thread again"));
         }
-        Ok(cursor.seq.to_string())
+        Ok(cursor.seq)
     }
 
     /// Watches one thread.

@@ -57,6 +57,8 @@ pub(crate) struct Reader {
     /// The stream's last sequence when this epoch began.
     last_seq: u64,
     source: Source,
+    /// What the last epoch read from, until there is a connection to delete it on.
+    stale: Source,
     link_state: watch::Receiver<State>,
     generation: u64,
     /// Delivered by the server, not yet handed out: kept here so that no await loses it.
@@ -109,6 +111,7 @@ impl Reader {
             goal: 0,
             last_seq: 0,
             source: Source::None,
+            stale: Source::None,
             link_state,
             generation: 0,
             taken: Vec::new(),
@@ -124,6 +127,12 @@ impl Reader {
     /// The last place handed out, or where reading began.
     pub(crate) fn cursor(&self) -> Cursor {
         self.cursor
+    }
+
+    /// The place up to which everything is handed out, as a cursor.
+    pub(crate) fn reached(&self) -> Cursor {
+        let check = if self.horizon > self.cursor.seq { 0 } else { self.cursor.check };
+        Cursor { seq: self.horizon.max(self.cursor.seq), check, ..self.cursor }
     }
 
     pub(crate) fn horizon(&self) -> u64 {
@@ -210,7 +219,7 @@ impl Reader {
 
     /// Notes a fault; the next step opens anew.
     fn fail(&mut self, reason: Error) -> Vec<Item> {
-        self.source = Source::None;
+        self.stale = std::mem::replace(&mut self.source, Source::None);
         self.taken.clear();
         let cause = format!("{reason:#}");
         tracing::debug!(stream = self.stream.name, cause, "a reader lost its source");
@@ -228,6 +237,8 @@ impl Reader {
     async fn begin(&mut self, deadline: Instant) -> Result<Vec<Item>, Error> {
         self.source = Source::None;
         self.generation = self.stream.link.ready(deadline).await?;
+        // Deletes the consumer that the last epoch left on the server.
+        self.stale = Source::None;
         let info = self.stream.info(deadline).await?;
         let mut place = self.checked(&info, deadline).await?;
         let barren = self.barren_after(&place);
@@ -284,9 +295,8 @@ impl Reader {
             tokio::select! {
                 biased;
                 pulled = pull.next() => Some(pulled),
-                () = reconnected(&mut self.link_state, self.generation) => {
-                    let text = "the connection was made anew";
-                    return self.fail(Error::new(ErrorKind::Disconnected, text));
+                () = disconnected(&mut self.link_state, self.generation) => {
+                    return self.fail(Error::new(ErrorKind::Disconnected, "the connection was lost"));
                 }
             }
         } else {
@@ -454,9 +464,9 @@ impl Reader {
     }
 }
 
-/// Returns when the connection is another one than `generation`.
-async fn reconnected(state: &mut watch::Receiver<State>, generation: u64) {
-    if state.wait_for(|it| it.up && it.generation != generation).await.is_err() {
+/// Returns when the connection of `generation` is no more.
+async fn disconnected(state: &mut watch::Receiver<State>, generation: u64) {
+    if state.wait_for(|it| !it.is_up() || it.generation != generation).await.is_err() {
         // The connection is gone for good, and with it the one who waits here.
         std::future::pending::<()>().await;
     }

@@ -1,13 +1,14 @@
 //! Publish, wait for the server's answer, and send again under the same id.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Message, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -15,12 +16,13 @@ use crate::answer::{DUPLICATE_IN_PROCESS, Refusal};
 use crate::api::wrap;
 use crate::clock::Stamp;
 use crate::counters::Counters;
+use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind};
 use crate::link::{Mark, Outcome};
 use crate::message::{Cursor, Receipt};
 use crate::mux::Slot;
 use crate::name::Short;
-use crate::stream::{Known, Stream};
+use crate::stream::{Known, Stream, Which};
 
 /// Sends in flight per manager: where more would only wait at the server.
 const WINDOW: usize = 1024;
@@ -46,6 +48,8 @@ pub(crate) struct Outgoing {
     pub(crate) short: Short,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Bytes,
+    /// The thread's last sequence, 0 for an empty one, if the send depends on it.
+    pub(crate) expected: Option<u64>,
     pub(crate) unordered: bool,
     pub(crate) deadline: Instant,
 }
@@ -95,10 +99,10 @@ impl Sender {
     async fn in_turn(&self, outgoing: &Outgoing, subject: &str) -> Result<Receipt, Error> {
         let deadline = outgoing.deadline;
         // The place in the line is taken at the first poll: the order of the calls.
-        let _turn = match outgoing.unordered {
-            true => None,
-            false => Some(self.wait(self.lanes.enter(outgoing.short), deadline).await?),
-        };
+        let mut turn = (!outgoing.unordered).then(|| self.lanes.enter(outgoing.short));
+        if let Some(turn) = &mut turn {
+            self.wait(turn.come(), deadline).await?;
+        }
         let _permit = self.wait(self.window.acquire(), deadline).await?;
         let flight = Flight {
             sender: self,
@@ -206,11 +210,27 @@ impl Flight<'_> {
         })?;
         let Some(refusal) = &ack.error else { return Ok(Some(ack)) };
         if !refusal.passes() {
+            if let Some(ack) = self.stored_before(refusal).await {
+                return Ok(Some(ack));
+            }
             return Err(self.failed(refusal.error("the server refused it")));
         }
         // A copy is being stored: whether it will be is not known yet.
         self.unresolved |= refusal.err_code == DUPLICATE_IN_PROCESS;
         self.again().await
+    }
+
+    /// The server compares a conditional send with the thread before it looks for a copy. Was a copy
+    /// stored, then it is the first message behind the one expected.
+    async fn stored_before(&self, refusal: &Refusal) -> Option<Ack> {
+        let expected = self.outgoing.expected.filter(|_| refusal.is_wrong_last())?;
+        let stream = &self.sender.stream;
+        let next = Which::Next(expected + 1, &self.subject);
+        // Where we may not look, the server's word stands.
+        let stored = stream.message(next, self.outgoing.deadline).await.ok()??;
+        let envelope = Envelope::decode(&stored.payload).ok()?;
+        let is_ours = envelope.id == self.outgoing.id;
+        is_ours.then_some(Ack { error: None, seq: stored.seq, duplicate: true })
     }
 
     /// Nobody took the message: either no leader for now, or no stream at all.
@@ -220,8 +240,10 @@ impl Flight<'_> {
             return Ok(());
         }
         // Where the question itself fails, the send goes on trying until its deadline.
-        match stream.info(self.outgoing.deadline.min(Instant::now() + RESEND)).await {
-            Err(cause) if cause.kind() == ErrorKind::NotFound => Err(self.failed(cause)),
+        match stream.refresh(self.outgoing.deadline.min(Instant::now() + RESEND)).await {
+            Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {
+                Err(self.failed(cause))
+            }
             Ok(_) | Err(_) => {
                 tracing::debug!(generation = mark.generation, "no leader for the stream");
                 Ok(())
@@ -289,39 +311,74 @@ fn closed_error() -> Error {
     Error::new(ErrorKind::Closed, "the manager was closed while it was under way")
 }
 
-/// One line per thread, so that at most one message of a thread is on the wire.
+/// One line per thread, so that at most one message of a thread is on the wire. An entry is there as
+/// long as somebody is at its head, and holds those who wait behind.
+// No tokio lock: that takes its place in the line only when the task has budget left, so that sends
+// polled together could overtake each other.
 #[derive(Default)]
-struct Lanes(Mutex<HashMap<Short, Arc<tokio::sync::Mutex<()>>>>);
+struct Lanes(Mutex<HashMap<Short, VecDeque<oneshot::Sender<()>>>>);
 
-/// A place in a line, and at its head if the guard is there.
+/// A place in a line.
 struct Turn {
-    guard: Option<OwnedMutexGuard<()>>,
-    lane: Arc<tokio::sync::Mutex<()>>,
     lanes: Arc<Lanes>,
     short: Short,
+    /// Told when this place is the head; `None` when it is.
+    head: Option<oneshot::Receiver<()>>,
 }
 
 impl Lanes {
-    async fn enter(self: &Arc<Lanes>, short: Short) -> Turn {
-        let lane = self.lock().entry(short).or_default().clone();
-        let mut turn = Turn { guard: None, lane, lanes: self.clone(), short };
-        turn.guard = Some(turn.lane.clone().lock_owned().await);
-        turn
+    /// Takes the last place of the line, at once.
+    fn enter(self: &Arc<Lanes>, short: Short) -> Turn {
+        let mut lanes = self.lock();
+        let head = match lanes.entry(short) {
+            Entry::Vacant(free) => {
+                free.insert(VecDeque::new());
+                None
+            }
+            Entry::Occupied(mut line) => {
+                let (sender, head) = oneshot::channel();
+                line.get_mut().push_back(sender);
+                Some(head)
+            }
+        };
+        Turn { lanes: self.clone(), short, head }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Short, Arc<tokio::sync::Mutex<()>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Short, VecDeque<oneshot::Sender<()>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
+    /// Waits until this place is the head of its line.
+    async fn come(&mut self) {
+        if let Some(head) = &mut self.head {
+            // The sender is dropped only when the whole table is.
+            let _ = head.await;
+            self.head = None;
+        }
+    }
+
+    fn is_head(&mut self) -> bool {
+        self.head.as_mut().is_none_or(|head| head.try_recv().is_ok())
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut lanes = self.lanes.lock();
-        self.guard = None;
-        // The table's and ours: nobody else stands in this line.
-        if Arc::strong_count(&self.lane) == 2 {
-            lanes.remove(&self.short);
+        let lanes = self.lanes.clone();
+        let mut lanes = lanes.lock();
+        // One who gave up while waiting is passed over when its turn comes.
+        if !self.is_head() {
+            return;
         }
+        let Entry::Occupied(mut line) = lanes.entry(self.short) else { return };
+        while let Some(next) = line.get_mut().pop_front() {
+            if next.send(()).is_ok() {
+                return;
+            }
+        }
+        line.remove();
     }
 }
 
@@ -335,21 +392,37 @@ mod tests {
     async fn a_line_is_first_come_first_served_and_leaves_nothing() {
         let lanes = Arc::<Lanes>::default();
         let short: Short = "d0825bc5".parse().expect("a short");
-        let first = lanes.enter(short).await;
-        let mut second = Box::pin(lanes.enter(short));
-        let mut third = Box::pin(lanes.enter(short));
-        assert!(second.as_mut().now_or_never().is_none());
-        assert!(third.as_mut().now_or_never().is_none());
-        drop(first);
-        assert!(third.as_mut().now_or_never().is_none(), "the second is next");
-        drop(second.await);
-        drop(third.await);
+        let mut turns: Vec<_> = (0..4).map(|_| lanes.enter(short)).collect();
+        turns[0].come().await;
+        for waiting in &mut turns[1..] {
+            assert!(waiting.come().now_or_never().is_none());
+        }
+        drop(turns.remove(1));
+        drop(turns.remove(0));
+        let [next, last] = &mut turns[..] else { panic!("two are left") };
+        assert!(last.come().now_or_never().is_none());
+        next.come().now_or_never().expect("the one who gave up is passed over");
+        drop(turns.remove(0));
+        // Told that it is the head, and given up before it knew.
+        drop(turns);
         assert!(lanes.lock().is_empty());
-        let first = lanes.enter(short).await;
-        let mut given_up = Box::pin(lanes.enter(short));
-        assert!(given_up.as_mut().now_or_never().is_none());
-        drop(first);
-        drop(given_up);
-        assert!(lanes.lock().is_empty(), "a caller who gave up leaves nothing either");
+    }
+
+    #[tokio::test]
+    async fn a_place_is_taken_whatever_the_task_has_spent() {
+        let lanes = Arc::<Lanes>::default();
+        let short: Short = "d0825bc5".parse().expect("a short");
+        let order = Mutex::new(Vec::new());
+        let calls = (0..1_000).map(|n| {
+            let (lanes, order) = (&lanes, &order);
+            async move {
+                let mut turn = lanes.enter(short);
+                turn.come().await;
+                tokio::task::yield_now().await;
+                order.lock().expect("no panic").push(n);
+            }
+        });
+        futures_util::future::join_all(calls).await;
+        assert!(order.into_inner().expect("no panic").is_sorted());
     }
 }

@@ -309,12 +309,14 @@ impl Stream {
         if known.generation == generation {
             return Ok(known);
         }
-        let info = self.info(deadline).await?;
-        self.writable(&info)?;
-        Ok(*self.lock())
+        match self.refresh(deadline).await {
+            // The right to look was taken away; the one to send may be left.
+            Err(error) if error.kind() == ErrorKind::Unauthorized => Ok(known),
+            other => other,
+        }
     }
 
-    /// Asks whether the stream that just took a message is still the one known.
+    /// Asks whether the stream is there, still the one known, and takes messages.
     pub(crate) async fn refresh(&self, deadline: Instant) -> Result<Known, Error> {
         let info = self.info(deadline).await?;
         self.writable(&info)?;

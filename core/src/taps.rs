@@ -237,6 +237,11 @@ impl Taps {
         Some(Wanted { subjects, from, version: tail.version })
     }
 
+    /// Whether the tail could not be opened, and nobody waits for it any more.
+    pub(crate) fn is_vain(&self) -> bool {
+        self.places.is_empty() && self.tail.failed
+    }
+
     /// The tail has nothing to do and stops.
     pub(crate) fn stop_if_idle(&mut self) -> bool {
         let idle = self.places.is_empty();

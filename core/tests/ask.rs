@@ -109,6 +109,17 @@ async fn more_requests_than_a_handler_takes_are_answered_busy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_too_large_is_said_to_both() {
+    let server = TestServer::with_config("max_payload: 64KB");
+    let (ana, ben) = (server.open("ana").await, server.open("ben").await);
+    let mut asks = ben.answer(RespondOptions::default()).await.expect("answers");
+    let answering = async { asks.next().await.expect("asked").reply("x".repeat(70_000)).await };
+    let (asked, answered) = tokio::join!(ana.ask("ben", "?", soon()), answering);
+    assert_eq!(asked.expect_err("too large").remote_code(), Some("too_large"));
+    assert_eq!(answered.expect_err("too large").kind(), ErrorKind::TooLarge);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_group_shares_requests_and_without_one_the_first_answer_wins() {
     let server = TestServer::start();
     let (ana, ben) = (server.open("ana").await, server.open("ben").await);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use common::*;
 use futures_util::FutureExt;
 use libchat::{ErrorKind, RespondOptions, SendOptions, Start, WatchOptions};
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn close_ends_watches_and_responders_and_every_later_call() {
@@ -105,6 +106,65 @@ async fn a_dropped_manager_ends_like_a_closed_one() {
     };
     assert_eq!(error.kind(), ErrorKind::Closed);
     server.consumers_become(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_the_connection_closes_its_managers() {
+    let server = TestServer::start();
+    let connection = server.connect().await;
+    let ana = connection.open("demo", "ana", Default::default()).await.expect("opens");
+    let watch = ana.watch("plan", WatchOptions::default()).await.expect("watches");
+    let mut responder = ana.answer(RespondOptions::default()).await.expect("answers");
+    assert_eq!(events(&watch, 1).await, ["caught up"]);
+    within("close", connection.close()).await;
+    let ended = within("the watch", watch.next_event()).await.map(drop).expect_err("closed");
+    assert_eq!(ended.kind(), ErrorKind::Closed);
+    let ended = within("the responder", responder.next()).await.map(drop).expect_err("closed");
+    assert_eq!(ended.kind(), ErrorKind::Closed);
+    let error = ana.send("plan", "x", SendOptions::default()).await.expect_err("closed");
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    let error = connection.open("demo", "ana", Default::default()).await.map(drop);
+    assert_eq!(error.expect_err("closed").kind(), ErrorKind::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_without_a_close_leaves_no_task() {
+    let server = TestServer::start();
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let connection = server.connect().await;
+    let ana = connection.open("demo", "ana", Default::default()).await.expect("opens");
+    let watch = ana.watch_all(WatchOptions::from(Start::All)).await.expect("watches");
+    let responder = ana.answer(RespondOptions::default()).await.expect("answers");
+    send(&ana, "plan", "x").await;
+    drop((connection, ana, watch, responder));
+    eventually("no task is left", || async { metrics.num_alive_tasks() == 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_during_an_outage_leaves_no_task() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    for dialling_anew in [false, true] {
+        eventually("no task is left", || async { metrics.num_alive_tasks() == 0 }).await;
+        let mut server = TestServer::start();
+        if dialling_anew {
+            server.api("STREAM.CREATE.chat-demo", brief_stream()).await;
+        }
+        let ana = server.open("ana").await;
+        let watch = ana.watch("plan", WatchOptions::default()).await.expect("watches");
+        server.kill();
+        eventually("the outage is noticed", || async { !ana.stats().connected }).await;
+        if dialling_anew {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        drop((ana, watch));
+        eventually("no task is left", || async { metrics.num_alive_tasks() == 0 }).await;
+        server.restart();
+    }
+}
+
+/// Its duplicate window makes an outage of 100 ms a long one.
+fn brief_stream() -> serde_json::Value {
+    json!({"name": "chat-demo", "subjects": ["chat.demo.>"], "duplicate_window": 400_000_000})
 }
 
 #[tokio::test(flavor = "multi_thread")]

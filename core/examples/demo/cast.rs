@@ -35,6 +35,11 @@ impl Cast {
         &self.folder
     }
 
+    /// Those who are there.
+    pub(crate) fn agents(&self) -> impl Iterator<Item = &String> {
+        self.agents.keys()
+    }
+
     pub(crate) fn start(&mut self, agent: &str) -> Result {
         let mut command = Command::new(env::current_exe()?);
         command.args(["agent", agent, "--folder"]).arg(&self.folder);

@@ -55,12 +55,9 @@ impl Evidence {
         let arrived = seen.iter().all(|it| {
             it.iter().map(|seen| seen.words()).eq(expected.iter().copied()) && *it == seen[0]
         });
+        let agents = self.script.agents().join(", ");
         Claim {
-            text: format!(
-                "all {} messages arrived once and in order at {}, and here",
-                expected.len(),
-                self.script.agents().join(", ")
-            ),
+            text: format!("each message arrived once and in order at {agents} and here"),
             holds: arrived && in_order(&seen[0]),
         }
     }
@@ -112,8 +109,7 @@ impl Evidence {
         let all_noticed = reconnects.len() == self.journals.len() && !reconnects.contains(&0);
         Claim {
             text: format!(
-                "the server was dead for {seconds:.2} s: everybody reconnected, \
-                 the slowest send took {:.2} s",
+                "server dead for {seconds:.2} s: all reconnected, the slowest send took {:.2} s",
                 sends.into_iter().fold(0.0, f64::max) / 1000.0
             ),
             holds: all_noticed && before != after,

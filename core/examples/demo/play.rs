@@ -140,7 +140,9 @@ impl Play {
         }
     }
 
+    /// Kills the server when all have heard the last line, so that one is about to say the next.
     async fn restart_server(&mut self) -> Result {
+        timeout(PATIENCE, self.all_have_heard()).await??;
         let (begin, before) = (Instant::now(), self.server.pid());
         self.server.kill()?;
         self.transcript.mark("server killed (SIGKILL)")?;
@@ -149,6 +151,16 @@ impl Play {
         self.transcript.mark("server started again, on the same store")?;
         let (pids, seconds) = ([before, self.server.pid()], begin.elapsed().as_secs_f64());
         self.outages.push(Outage { pids, seconds });
+        Ok(())
+    }
+
+    async fn all_have_heard(&self) -> Result {
+        let count = journal::seen(&self.notes).len();
+        for agent in self.cast.agents() {
+            while journal::seen(&journal::read(self.cast.folder(), agent)?).len() < count {
+                sleep(Duration::from_millis(2)).await;
+            }
+        }
         Ok(())
     }
 
