@@ -19,9 +19,6 @@ const NOT_ALLOWED: u8 = 6;
 const OUTCOME_UNKNOWN: u8 = 7;
 const INTERRUPTED: u8 = 130;
 
-/// The server's code for a stream that is not there.
-const NO_STREAM: u32 = 10059;
-
 /// The exit code of every kind.
 const EXIT_CODES: [(ErrorKind, u8); 16] = [
     (ErrorKind::InvalidArgument, USAGE),
@@ -115,9 +112,6 @@ impl From<Error> for Failure {
         let hint = match (error.kind(), &id) {
             (ErrorKind::OutcomeUnknown, Some(id)) => {
                 Some(format!("send it again with --id {id}: the server drops the copy"))
-            }
-            _ if error.server_code() == Some(NO_STREAM) => {
-                Some("is that the project's name? its first message makes the stream".into())
             }
             _ => error.hint_text().map(str::to_owned),
         };

@@ -73,9 +73,9 @@ impl Status {
 
 impl Found {
     async fn look(&mut self, options: &Options) -> Result<(), Failure> {
+        self.origins = libchat::origins(&options.connect_options())?;
         let connection = libchat::connect(options.connect_options()).await?;
         self.server = Some(connection.servers());
-        self.origins = connection.origins().to_vec();
         let result = self.look_at_stream(&connection, options).await;
         connection.close().await;
         match result {
@@ -145,7 +145,7 @@ impl Found {
     fn to_text(&self, result: &Result<(), Failure>) -> String {
         let mut rows = vec![["libchat".to_owned(), VERSION.to_owned()]];
         if self.server.is_none() {
-            rows.push(["server".into(), "not connected, as said below".into()]);
+            rows.push(["state".into(), "not connected, as said below".into()]);
         }
         for [what, value, from] in self.origins() {
             rows.push([what, format!("{} (from {from})", plain::line(&value))]);
