@@ -78,7 +78,8 @@ fn an_answer_that_is_too_large_is_said_and_not_the_last() {
     let command = "read question; test \"$question\" = small || head -c 2000000 /dev/zero; echo ok";
     let answer = shop.spawn(&["answer", "--command", command, "--as", "ben"]);
     answer.notice("answering as ben");
-    shop.run(&["ask", "ben", "large", "--timeout", "300ms"]).code(4);
+    let error = shop.run(&["ask", "ben", "large", "--json"]).error(1);
+    assert_eq!((&error["code"], &error["remote_code"]), (&json!("remote"), &json!("too_large")));
     answer.notice("max payload");
     assert_eq!(shop.ok(&["ask", "ben", "small\n"]), "ok\n");
 }

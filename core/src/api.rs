@@ -6,7 +6,7 @@ use async_nats::{Message, StatusCode};
 use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::answer::Refusal;
 use crate::error::{Error, ErrorKind};
@@ -90,7 +90,13 @@ impl Link {
             self.ready(deadline).await.map_err(Failure::Failed)?;
             let mark = self.mark();
             let reply = Some(slot.subject());
-            self.publish(&subject, reply, None, payload.clone()).await.map_err(Failure::Failed)?;
+            let publish = self.publish(&subject, reply, None, payload.clone());
+            match timeout_at(deadline, publish).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) if error.kind() == ErrorKind::Disconnected => last = Some(error),
+                Ok(Err(error)) => return Err(Failure::Failed(error)),
+                Err(_) => last = Some(self.unreachable()),
+            }
             let until = deadline.min(Instant::now() + REQUEST_TIMEOUT);
             match self.outcome(&mut slot, &subject, mark, until, &self.closed).await {
                 Outcome::Answer(message) => {

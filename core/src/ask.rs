@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::deadline;
 use crate::config::{RequestOptions, RespondOptions};
 use crate::error::{Error, ErrorKind};
 use crate::link::{Link, Outcome};
 use crate::message::Headers;
+use crate::state::{Mark, Right};
 use crate::stored::headers_of;
 
 /// On a request: the one who asks understands a failure. Others get no reply then, as from bones.
@@ -43,14 +46,15 @@ pub(crate) async fn request(
     options: &RequestOptions,
     closed: &CancellationToken,
 ) -> Result<Reply, Error> {
-    let deadline = Instant::now() + options.timeout;
+    let deadline = deadline(options.timeout);
     let mut headers = header_map(&options.headers);
     headers.insert(TAKES_ERRORS, "1");
     let payload = Bytes::copy_from_slice(payload);
     let mut slot = link.claim();
     link.ready(deadline).await?;
     let mut mark = link.mark();
-    link.publish(subject, Some(slot.subject()), Some(headers), payload).await?;
+    let publish = link.publish(subject, Some(slot.subject()), Some(headers), payload);
+    timeout_at(deadline, publish).await.map_err(|_| link.unreachable())??;
     loop {
         match link.outcome(&mut slot, subject, mark, deadline, closed).await {
             Outcome::Answer(message) => return read(subject, message),
@@ -122,15 +126,16 @@ pub(crate) async fn respond(
     closed: &CancellationToken,
     tasks: &TaskTracker,
 ) -> Result<Responder, Error> {
-    let deadline = Instant::now() + options.timeout;
+    let deadline = deadline(options.timeout);
     if options.queue == 0 {
         return Err(Error::new(ErrorKind::InvalidArgument, "respond: queue: must be > 0"));
     }
     link.ready(deadline).await?;
     let violation = link.mark();
-    let subscriber = link.subscribe(subject.clone(), options.queue_group.clone()).await?;
+    let subscribe = link.subscribe(subject.clone(), options.queue_group.clone());
+    let subscriber = timeout_at(deadline, subscribe).await.map_err(|_| link.unreachable())??;
     link.round_trip(deadline).await?;
-    if let Some(error) = link.refused_since(&subject, violation) {
+    if let Some(error) = link.refused_since(Right::Subscribe, &subject, violation) {
         return Err(error);
     }
     let stopped = closed.child_token();
@@ -161,13 +166,14 @@ struct Listener {
 }
 
 impl Listener {
-    async fn run(&self, mut subscriber: Subscriber, since: crate::link::Mark) {
+    async fn run(&self, mut subscriber: Subscriber, since: Mark) {
         let mut state = self.link.state();
         loop {
             let message = tokio::select! {
                 message = subscriber.next() => message,
                 _ = state.changed() => {
-                    if let Some(error) = self.link.refused_since(&self.subject, since) {
+                    let refused = self.link.refused_since(Right::Subscribe, &self.subject, since);
+                    if let Some(error) = refused {
                         // Nobody reads it when the responder was dropped.
                         let _ = self.requests.send(Err(error)).await;
                         return;
@@ -188,15 +194,16 @@ impl Listener {
 
     async fn subscribe_again(&self) -> Option<Subscriber> {
         loop {
-            let soon = Instant::now() + std::time::Duration::from_secs(60);
-            match self.link.ready(soon).await {
+            match self.link.ready(deadline(Duration::from_secs(60))).await {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Closed => return None,
                 Err(_) => continue,
             }
             let again = self.link.subscribe(self.subject.clone(), self.queue_group.clone()).await;
-            if let Ok(subscriber) = again {
-                return Some(subscriber);
+            match again {
+                Ok(subscriber) => return Some(subscriber),
+                Err(error) if error.kind() == ErrorKind::Closed => return None,
+                Err(_) => sleep(Duration::from_millis(50)).await,
             }
         }
     }
@@ -268,8 +275,8 @@ impl Request {
         &self.headers
     }
 
-    /// Answers. Whether the answer arrives is not known: nobody acknowledges it. Fails with `TooLarge`
-    /// for more than the server takes; the one who asks is told.
+    /// Answers. Whether the answer arrives is not known: nobody acknowledges it. Fails with
+    /// `TooLarge` for more than the server takes; the one who asks is told.
     pub async fn reply(mut self, payload: impl AsRef<[u8]>) -> Result<(), Error> {
         let Some(answer) = self.answer.take() else { return Ok(()) };
         let payload = Bytes::copy_from_slice(payload.as_ref());
@@ -312,21 +319,29 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         if let Some(answer) = self.answer.take() {
-            // The asker's deadline covers the case that this cannot be sent at once.
-            let _ = answer.fail("unanswered", "the handler gave no answer").now_or_never();
+            answer.fail_now("unanswered", "the handler gave no answer");
         }
     }
 }
 
 impl Answer {
     async fn fail(&self, code: &str, text: &str) -> Result<(), Error> {
-        if !self.takes_errors {
-            return Ok(());
+        let Some((headers, payload)) = self.failure(code, text) else { return Ok(()) };
+        self.link.publish(&self.reply, None, Some(headers), payload).await
+    }
+
+    /// Where it cannot be sent at once, the asker's deadline covers it.
+    fn fail_now(&self, code: &str, text: &str) {
+        if let Some((headers, payload)) = self.failure(code, text) {
+            let _ = self.link.publish_now(&self.reply, None, Some(headers), payload);
         }
+    }
+
+    /// `None` if the one who asks would take it for an answer.
+    fn failure(&self, code: &str, text: &str) -> Option<(HeaderMap, Bytes)> {
         let mut headers = HeaderMap::new();
         headers.insert(ERROR_CODE, code);
-        let payload = Bytes::copy_from_slice(text.as_bytes());
-        self.link.publish(&self.reply, None, Some(headers), payload).await
+        self.takes_errors.then(|| (headers, Bytes::copy_from_slice(text.as_bytes())))
     }
 }
 

@@ -69,11 +69,14 @@ async fn read_until_attached(shared: &Shared, tap: &Tap) {
 
 /// `false`: the watch takes nothing more for now.
 async fn read_on(shared: &Shared, tap: &Tap) -> bool {
-    let Some(standing) = shared.taps().standing(tap.id) else { return true };
+    let Some(cursor) = shared.taps().reopen(tap.id) else { return true };
     let subjects = tap.filter.subjects(&shared.stream.project);
-    let mut reader = Reader::new(shared.stream.clone(), subjects, standing.cursor, PAST);
+    let mut reader = Reader::new(shared.stream.clone(), subjects, cursor, PAST);
     loop {
         let Some(standing) = shared.taps().standing(tap.id) else { return true };
+        if standing.reopen {
+            return false;
+        }
         let start = standing.catching_up_to.map_or(0, |end| end.seq);
         reader.set_goal(standing.missed.max(start));
         let items = reader.next().await;

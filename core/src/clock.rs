@@ -3,6 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::time::Instant;
+
+/// When a call that may take `timeout` must have ended; a very long one has the deadline of a year.
+pub(crate) fn deadline(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600))
+}
 
 /// A moment, remembered on two clocks.
 #[derive(Clone, Copy, Debug)]

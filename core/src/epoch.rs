@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use crate::api::wrap;
+use crate::api::{REQUEST_TIMEOUT, wrap};
 use crate::error::{Error, ErrorKind};
 use crate::message::Cursor;
 use crate::stored::{Stored, check};
@@ -29,15 +29,18 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// `been` is another place where reading has been, or the same.
     pub(crate) async fn checked(
         stream: &Stream,
-        cursor: Cursor,
+        (cursor, been): (Cursor, Cursor),
         horizon: u64,
         info: &Info,
         deadline: Instant,
     ) -> Result<Place, Error> {
         let first_seq = info.state.first_seq;
-        if !belongs(stream, cursor, info, deadline).await? {
+        let belong = belongs(stream, cursor, info, deadline).await?
+            && (been == cursor || belongs(stream, been, info, deadline).await?);
+        if !belong {
             let seq = first_seq.saturating_sub(1);
             let cursor = Cursor { incarnation: info.incarnation(), seq, check: 0 };
             return Ok(Place { cursor, horizon: seq, items: vec![Item::Reset(cursor)] });
@@ -79,8 +82,39 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Reads on message by message, at most `max` of them; `true` if there is more up to `end`.
+    pub(crate) async fn fetch(
+        &mut self,
+        stream: &Stream,
+        subject: &str,
+        end: u64,
+        max: usize,
+    ) -> Result<bool, Error> {
+        while self.horizon < end {
+            if self.items.len() >= max {
+                return Ok(true);
+            }
+            let deadline = Instant::now() + REQUEST_TIMEOUT;
+            let next = Which::Next(self.cursor.seq + 1, subject);
+            match stream.message(next, deadline).await {
+                // What was fetched is good.
+                Err(_) if !self.items.is_empty() => return Ok(true),
+                Err(reason) => return Err(reason),
+                Ok(None) => self.horizon = end,
+                Ok(Some(stored)) => {
+                    self.cursor = stored.cursor(self.cursor.incarnation);
+                    self.horizon = self.horizon.max(stored.seq);
+                    self.items.push(Item::Stored(self.cursor.incarnation, stored));
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// Whether `cursor` is a place of the stream that `info` describes.
-async fn belongs(
+pub(crate) async fn belongs(
     stream: &Stream,
     cursor: Cursor,
     info: &Info,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::HistoryOptions;
-use crate::epoch::Item;
+use crate::epoch::{Item, belongs};
 use crate::error::{Error, ErrorKind};
 use crate::filter::Filter;
 use crate::message::{Cursor, History};
 use crate::reader::{PAST, Reader};
 use crate::start;
 use crate::stored::Parsed;
-use crate::stream::Stream;
+use crate::stream::{Info, Stream};
 
 /// Reads until the stream's end as it was at the start, or a bound.
 pub(crate) async fn history(
@@ -24,11 +24,16 @@ pub(crate) async fn history(
     let subject = filter.subject(&stream.project);
     let (start, before) = (options.start, options.before);
     let info = stream.info(deadline).await?;
+    for given in before.into_iter().chain(start.given()) {
+        if !belongs(stream, given, &info, deadline).await? {
+            return Err(foreign(stream, &info));
+        }
+    }
     let from = start::place(stream, subject.clone(), start, before, &info, deadline).await?;
-    // A place that the caller gave may have to be refused; one that we found cannot.
-    let end = before.map_or(info.state.last_seq, |before| before.seq.saturating_sub(1));
+    let end =
+        before.map_or(u64::MAX, |before| before.seq.saturating_sub(1)).min(info.state.last_seq);
     let mut page = Page { filter, options, bytes: 0, found: empty(from) };
-    if end <= from.seq && from.incarnation == info.incarnation() {
+    if end <= from.seq {
         return Ok(page.found);
     }
     let mut reader = Reader::new(stream.clone(), vec![subject], from, PAST);
@@ -81,7 +86,7 @@ impl Page<'_> {
                 self.found.next = until;
                 return Ok(false);
             }
-            Item::Reset(cursor) => return Err(reset(stream, cursor)),
+            Item::Reset(_) => return Err(made_anew(stream)),
             Item::Stored(incarnation, stored) => (incarnation, stored),
         };
         let cursor = stored.cursor(incarnation);
@@ -112,8 +117,13 @@ impl Page<'_> {
     }
 }
 
-fn reset(stream: &Stream, cursor: Cursor) -> Error {
-    let text =
-        format!("stream {} is not the one of the cursor: today's begins at {cursor}", stream.name);
+fn foreign(stream: &Stream, info: &Info) -> Error {
+    let text = format!("the cursor is no place of stream {}, made {}", stream.name, info.created());
+    Error::new(ErrorKind::Conflict, text)
+        .hint("the stream was made anew or restored: begin with all")
+}
+
+fn made_anew(stream: &Stream) -> Error {
+    let text = format!("stream {} was made anew while it was read", stream.name);
     Error::new(ErrorKind::Conflict, text).hint("begin again with all")
 }

@@ -135,7 +135,8 @@ impl Hub {
         Ok((Hold { hub: self.clone(), tap }, version))
     }
 
-    /// The tail's task. Where everything is closed, the connection perhaps, it ends the watches too.
+    /// The tail's task. Where everything is closed, the connection perhaps, it ends the watches
+    /// too.
     async fn run(self: Arc<Hub>) {
         let closed = self.shared.closed.clone();
         if closed.run_until_cancelled(self.follow()).await.is_none() {
@@ -159,7 +160,7 @@ impl Hub {
                 empty_since = Some(Instant::now());
             }
             let vain = self.shared.taps().is_vain();
-            if vain && self.shared.taps().stop_if_idle() {
+            if vain && self.stop_if_idle() {
                 return;
             }
             let idle_at = empty_since.unwrap_or_else(Instant::now) + LINGER;
@@ -171,14 +172,23 @@ impl Hub {
                     // Lets the readers that this has woken take it before the next batch comes.
                     yield_now().await;
                 }
-                () = sleep_until(idle_at) => if self.shared.taps().stop_if_idle() { return },
+                () = sleep_until(idle_at) => if self.stop_if_idle() { return },
             }
         }
+    }
+
+    fn stop_if_idle(&self) -> bool {
+        let stops = self.shared.taps().stop_if_idle();
+        if stops {
+            self.polling.store(false, Ordering::Relaxed);
+        }
+        stops
     }
 
     async fn open(self: &Arc<Hub>, wanted: Wanted) -> Reader {
         let stream = self.shared.stream.clone();
         let mut reader = Reader::new(stream, wanted.subjects, wanted.from, TAIL);
+        reader.set_been(wanted.been);
         let result = reader.open(Instant::now() + OPEN_TIMEOUT).await;
         let error = match result {
             Ok(items) => {
@@ -198,6 +208,9 @@ impl Hub {
         self.shared.counters.reopens.add(reader.take_reopens());
         let mut taps = self.shared.taps();
         let mut detached = Vec::new();
+        if let Some((last_seq, began)) = reader.take_epoch() {
+            detached.extend(taps.end_at(last_seq, began));
+        }
         for item in items {
             detached.extend(match item {
                 Item::Stored(_, stored) => taps.stored(stored),
@@ -206,6 +219,7 @@ impl Hub {
             });
         }
         taps.tail.cursor = reader.cursor();
+        taps.tail.horizon = taps.tail.horizon.max(reader.horizon());
         if reader.is_open() && std::mem::take(&mut taps.tail.failed) {
             // A watch that comes now is covered, and must not hear of what has passed.
             self.opened.send_modify(|it| it.error = None);

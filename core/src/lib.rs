@@ -78,6 +78,7 @@ mod discover; // the order in which all these are asked
 
 // Transport: everything that touches the network.
 mod dial; // a connected client with our settings
+mod state; // what the connection is in
 mod mux; // one reply inbox for all requests
 mod link; // connection state, publishes, requests
 mod api; // JetStream's API, asked until it answers
@@ -85,6 +86,7 @@ mod stored; // a message as it lies in the stream
 mod stream; // the project's stream
 mod pull; // one ephemeral consumer
 mod epoch; // is the stream still the one the cursor belongs to
+mod fault; // no source: since when, why, and when to try again
 mod reader; // stored messages from a cursor on: what all reading is made of
 mod start; // from where a caller wants to begin to a cursor
 mod queue; // from the network to one reader, bounded

@@ -2,30 +2,30 @@
 //!
 //! Everything above this module speaks in [`Error`]s; the errors of async-nats end here.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use async_nats::{Client, Event, HeaderMap, Message, ServerError, Subscriber};
+use async_nats::{Client, Event, HeaderMap, Message, Subscriber};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::Stamp;
 use crate::dial::{self, Plan};
 use crate::discover::Origin;
 use crate::error::{Error, ErrorKind, root};
 use crate::mux::{Mux, Slot};
 use crate::random;
+use crate::state::{Mark, Right, State};
 
 /// Until a stream says otherwise: a quarter of the server's default duplicate window.
 const PATIENCE: Duration = Duration::from_secs(30);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
-const VIOLATIONS_KEPT: usize = 32;
+/// How long a client may take to take a command.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Link {
     plan: Plan,
@@ -43,36 +43,41 @@ pub(crate) struct Link {
 struct Dialled {
     client: Client,
     abandoned: Arc<AtomicBool>,
-    /// Ends the task that hands out answers: a subscription keeps its client alive.
+    /// Ends what waits on the client; a subscription of ours would keep it alive.
     gone: CancellationToken,
 }
 
-impl Drop for Dialled {
-    fn drop(&mut self) {
+impl Dialled {
+    async fn publish(
+        &self,
+        subject: &str,
+        reply: Option<String>,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+    ) -> Result<(), Error> {
+        let (client, to) = (&self.client, subject.to_owned());
+        let result = match (reply, headers) {
+            (None, None) => client.publish(to, payload).await,
+            (None, Some(headers)) => client.publish_with_headers(to, headers, payload).await,
+            (Some(reply), None) => client.publish_with_reply(to, reply, payload).await,
+            (Some(reply), Some(headers)) => {
+                client.publish_with_reply_and_headers(to, reply, headers, payload).await
+            }
+        };
+        result.map_err(|cause| publish_error(subject, cause))
+    }
+
+    /// Ends this client, with whatever it has queued, and everything that waits on it.
+    fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
         self.gone.cancel();
     }
 }
 
-/// What the connection is in. `generation` moves with every new TCP connection.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct State {
-    client: u64,
-    pub(crate) generation: u64,
-    up: bool,
-    /// The last client that calls can use.
-    installed: u64,
-    down_since: Option<Stamp>,
-    last_error: Option<String>,
-    violation: u64,
-    violations: VecDeque<(u64, String)>,
-}
-
-/// What the connection was when a request was about to be sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark {
-    pub(crate) generation: u64,
-    violation: u64,
+impl Drop for Dialled {
+    fn drop(&mut self) {
+        self.abandon();
+    }
 }
 
 /// How waiting for an answer ended.
@@ -90,7 +95,7 @@ impl Link {
     /// Connects, and keeps reconnecting until [`Link::close`].
     pub(crate) async fn connect(plan: Plan) -> Result<Arc<Link>, Error> {
         let inbox = format!("{}.{}", plan.inbox_prefix(), random::hex(11));
-        let state = Arc::new(watch::Sender::new(State { client: 1, ..State::default() }));
+        let state = Arc::new(watch::Sender::new(State::default()));
         let link = Link {
             mux: Mux::new(&inbox),
             inbox,
@@ -103,7 +108,8 @@ impl Link {
             tasks: TaskTracker::new(),
         };
         let link = Arc::new(link);
-        link.dial(1).await?;
+        let number = State::expect_client(&link.state);
+        link.dial(number).await?;
         let supervisor = supervise(Arc::downgrade(&link), link.closed.clone());
         link.tasks.spawn(supervisor);
         Ok(link)
@@ -112,7 +118,7 @@ impl Link {
     async fn dial(self: &Arc<Link>, number: u64) -> Result<(), Error> {
         let abandoned = Arc::new(AtomicBool::new(false));
         let state = self.state.clone();
-        let note = move |event: Event| note(&state, number, event);
+        let note = move |event: Event| State::note(&state, number, event);
         let client = dial::dial(&self.plan, note, abandoned.clone()).await?;
         let gone = CancellationToken::new();
         let dialled = Arc::new(Dialled { client, abandoned, gone: gone.clone() });
@@ -124,13 +130,13 @@ impl Link {
             }
         }));
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(dialled);
-        self.state.send_modify(|it| it.installed = number);
+        self.state.send_modify(|it| it.install(number));
         // The event of this very connection is on its way; waiting keeps it from looking like a
         // second one.
         let mut state = self.state.subscribe();
         // On the time-out a safety net: an event can be lost when 128 others are queued before it.
         if timeout(self.plan.timeout, state.wait_for(State::is_up)).await.is_err() {
-            note_connected(&self.state);
+            self.state.send_modify(State::connected);
         }
         Ok(())
     }
@@ -142,8 +148,7 @@ impl Link {
 
     /// To be taken before a request is sent, for [`Link::outcome`].
     pub(crate) fn mark(&self) -> Mark {
-        let state = self.state.borrow();
-        Mark { generation: state.generation, violation: state.violation }
+        self.state.borrow().mark()
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -181,8 +186,8 @@ impl Link {
             ErrorKind::Disconnected,
             format!("no connection to {}", self.plan.servers()),
         );
-        match self.state.borrow().last_error.clone() {
-            Some(cause) => error.because(cause),
+        match self.state.borrow().last_error() {
+            Some(cause) => error.because(cause.to_owned()),
             None => error,
         }
     }
@@ -216,12 +221,20 @@ impl Link {
         self.patience_ms.fetch_min(millis(patience), Ordering::Relaxed);
     }
 
+    fn take_client(&self) {
+        let client = self.client.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(dialled) = client {
+            dialled.abandon();
+        }
+    }
+
     fn client(&self) -> Result<Arc<Dialled>, Error> {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
         client.ok_or_else(|| if self.closed.is_cancelled() { closed() } else { self.unreachable() })
     }
 
-    /// Hands one message to the network. `Ok` says that it may arrive, not that it did.
+    /// Hands one message to the network, 5 s at most. `Ok` says that it may arrive, not that it
+    /// did.
     pub(crate) async fn publish(
         &self,
         subject: &str,
@@ -230,27 +243,44 @@ impl Link {
         payload: Bytes,
     ) -> Result<(), Error> {
         let dialled = self.client()?;
-        let client = &dialled.client;
-        let subject_owned = subject.to_owned();
-        let result = match (reply, headers) {
-            (None, None) => client.publish(subject_owned, payload).await,
-            (None, Some(headers)) => {
-                client.publish_with_headers(subject_owned, headers, payload).await
-            }
-            (Some(reply), None) => client.publish_with_reply(subject_owned, reply, payload).await,
-            (Some(reply), Some(headers)) => {
-                client.publish_with_reply_and_headers(subject_owned, reply, headers, payload).await
-            }
-        };
-        result.map_err(|cause| publish_error(subject, cause))
+        let handed_over = dialled.publish(subject, reply, headers, payload);
+        self.bounded(&dialled, handed_over).await?
     }
 
+    /// The same, if that takes no waiting; also outside of a runtime.
+    pub(crate) fn publish_now(
+        &self,
+        subject: &str,
+        reply: Option<String>,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+    ) -> Option<Result<(), Error>> {
+        let dialled = self.client().ok()?;
+        dialled.publish(subject, reply, headers, payload).now_or_never()
+    }
+
+    /// Subscribes within 5 s.
     pub(crate) async fn subscribe(
         &self,
         subject: String,
         queue_group: Option<String>,
     ) -> Result<Subscriber, Error> {
-        subscribe(&self.client()?.client, subject, queue_group).await
+        let dialled = self.client()?;
+        let handed_over = subscribe(&dialled.client, subject, queue_group);
+        self.bounded(&dialled, handed_over).await?
+    }
+
+    /// A client whose connection takes nothing fills its queue, and then waits for ever.
+    async fn bounded<T>(
+        &self,
+        dialled: &Dialled,
+        handed_over: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            done = timeout(QUEUE_PATIENCE, handed_over) => done.map_err(|_| self.unreachable()),
+            () = dialled.gone.cancelled() => Err(self.unreachable()),
+        }
     }
 
     /// A subject of our own for one reader.
@@ -285,7 +315,7 @@ impl Link {
                 },
                 _ = state.changed() => {
                     let now = state.borrow_and_update();
-                    if let Some(error) = now.refusal(subject, mark.violation) {
+                    if let Some(error) = now.refusal(Right::Publish, subject, mark) {
                         return Outcome::Refused(error);
                     }
                     if now.is_up() && now.generation != mark.generation {
@@ -313,8 +343,8 @@ impl Link {
     }
 
     /// Whether the server has refused `subject` since `mark`.
-    pub(crate) fn refused_since(&self, subject: &str, mark: Mark) -> Option<Error> {
-        self.state.borrow().refusal(subject, mark.violation)
+    pub(crate) fn refused_since(&self, right: Right, subject: &str, mark: Mark) -> Option<Error> {
+        self.state.borrow().refusal(right, subject, mark)
     }
 
     /// Waits until what was published is written, if there is a connection, 2 s at most.
@@ -330,41 +360,25 @@ impl Link {
         self.closed.cancel();
         self.tasks.close();
         self.flush().await;
-        self.state.send_modify(|state| state.up = false);
-        drop(self.client.write().unwrap_or_else(PoisonError::into_inner).take());
+        self.state.send_modify(State::disconnected);
+        self.take_client();
         // Tasks end with their subscriptions, which end with the client dropped above.
         let _ = timeout(CLOSE_PATIENCE, self.tasks.wait()).await;
     }
 
     /// Drops a client whose queue is too old to be sent, and makes a new connection.
     async fn redial(self: &Arc<Link>) {
-        let mut number = 0;
         // First, so that nobody takes the connection for up while there is no client.
-        self.state.send_modify(|state| {
-            state.client += 1;
-            number = state.client;
-        });
-        drop(self.client.write().unwrap_or_else(PoisonError::into_inner).take());
+        let number = State::expect_client(&self.state);
+        self.take_client();
         let wanted = || Arc::strong_count(self) > 1 && !self.closed.is_cancelled();
         while wanted() {
             match self.dial(number).await {
-                Ok(()) => return,
-                Err(error) => {
-                    self.state.send_modify(|it| it.last_error = Some(format!("{error:#}")))
-                }
+                Ok(()) => break,
+                Err(error) => self.state.send_modify(|it| it.failed(format!("{error:#}"))),
             }
             sleep(dial::MAX_DELAY).await;
         }
-    }
-}
-
-impl State {
-    /// The refusal of `subject` recorded after violation number `since`.
-    pub(crate) fn refusal(&self, subject: &str, since: u64) -> Option<Error> {
-        let (_, refused) =
-            self.violations.iter().find(|(at, refused)| *at > since && refused == subject)?;
-        let error = Error::new(ErrorKind::Unauthorized, format!("no permission for {refused}"));
-        Some(error.hint("ask the operator for the right to this subject"))
     }
 }
 
@@ -395,79 +409,19 @@ fn publish_error(subject: &str, cause: async_nats::PublishError) -> Error {
     Error::new(kind, format!("publish to {subject}")).because(root(&cause))
 }
 
-fn note(state: &watch::Sender<State>, number: u64, event: Event) {
-    state.send_if_modified(|state| {
-        if state.client != number {
-            return false;
-        }
-        match event {
-            Event::Connected => state.connected(),
-            Event::Disconnected | Event::Closed => {
-                state.up = false;
-                state.down_since.get_or_insert_with(Stamp::now);
-            }
-            Event::ServerError(ServerError::Other(text)) => state.server_error(text),
-            Event::ServerError(error) => state.last_error = Some(error.to_string()),
-            Event::ClientError(error) => state.last_error = Some(error.to_string()),
-            Event::SlowConsumer(_) => {
-                tracing::warn!("async-nats dropped messages of a full subscription")
-            }
-            Event::LameDuckMode | Event::Draining => return false,
-        }
-        true
-    });
-}
-
-fn note_connected(state: &watch::Sender<State>) {
-    state.send_modify(State::connected);
-}
-
-impl State {
-    /// Whether there is a connection, through a client that calls can use.
-    pub(crate) fn is_up(&self) -> bool {
-        self.up && self.installed == self.client
-    }
-
-    fn connected(&mut self) {
-        self.generation += 1;
-        self.up = true;
-        self.down_since = None;
-        self.last_error = None;
-    }
-
-    fn server_error(&mut self, text: String) {
-        if let Some(subject) = violated_subject(&text) {
-            self.violation += 1;
-            self.violations.push_back((self.violation, subject.to_owned()));
-            if self.violations.len() > VIOLATIONS_KEPT {
-                self.violations.pop_front();
-            }
-        }
-        self.last_error = Some(text);
-    }
-}
-
-/// `Permissions Violation for Publish to "chat.demo.d0825bc5"`
-fn violated_subject(text: &str) -> Option<&str> {
-    let text = text.trim_matches('\'');
-    text.get(..21)?.eq_ignore_ascii_case("permissions violation").then_some(())?;
-    text.split('"').nth(1)
-}
-
 /// Watches for outages longer than what was queued may live.
 async fn supervise(link: Weak<Link>, closed: CancellationToken) {
     let Some(mut state) = link.upgrade().map(|link| link.state()) else { return };
     loop {
-        let down = tokio::select! {
+        let age = tokio::select! {
             () = closed.cancelled() => return,
             down = state.wait_for(|it| !it.is_up()) => match down {
-                Ok(state) => state.down_since,
+                Ok(state) => state.down_for(),
                 Err(_) => return,
             },
         };
         let Some(strong) = link.upgrade() else { return };
         let patience = Duration::from_millis(strong.patience_ms.load(Ordering::Relaxed));
-        let age = down.map_or(Duration::ZERO, |stamp| stamp.age());
         if age >= patience {
             tracing::warn!(
                 servers = strong.servers(),
@@ -488,34 +442,4 @@ async fn supervise(link: Weak<Link>, closed: CancellationToken) {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_violation_is_found_by_its_subject_and_only_after_the_call_began() {
-        let mut state = State::default();
-        state.server_error(r#"Permissions Violation for Publish to "chat.demo.a""#.into());
-        assert_eq!(state.violation, 1);
-        let error = state.refusal("chat.demo.a", 0).expect("recorded");
-        assert_eq!(error.to_string(), "no permission for chat.demo.a");
-        assert!(state.refusal("chat.demo.a", 1).is_none());
-        assert!(state.refusal("chat.demo.b", 0).is_none());
-        state.server_error("Maximum Connections Exceeded".into());
-        assert_eq!(state.violation, 1);
-    }
-
-    #[test]
-    fn events_of_an_abandoned_client_change_nothing() {
-        let state = watch::Sender::new(State { client: 2, installed: 2, ..State::default() });
-        note(&state, 1, Event::Connected);
-        assert!(!state.borrow().is_up());
-        note(&state, 2, Event::Connected);
-        assert!(state.borrow().is_up());
-        note(&state, 2, Event::Disconnected);
-        assert!(!state.borrow().is_up() && state.borrow().down_since.is_some());
-        assert_eq!(state.borrow().generation, 1);
-    }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::wrap;
 use crate::ask::{self, Reply, Responder, header_map};
 use crate::catch_up::Shared;
+use crate::clock::deadline;
 use crate::config::{
     CallOptions, ConnectOptions, ExpectLast, HistoryOptions, OpenOptions, RequestOptions,
     RespondOptions, SendOptions, WatchOptions,
@@ -99,7 +100,7 @@ impl Connection {
     ) -> Result<Manager, Error> {
         let (project, agent) = (Project::new(project)?, Agent::new(agent)?);
         options.check()?;
-        let deadline = Instant::now() + options.timeout;
+        let deadline = deadline(options.timeout);
         let stream = Stream::open(self.link.clone(), project, &options, deadline).await?;
         let (closed, tasks) = (self.link.closed.child_token(), TaskTracker::new());
         let counters = Arc::<Counters>::default();
@@ -218,7 +219,7 @@ impl Manager {
             payload: envelope.encode().into(),
             expected,
             unordered: options.unordered,
-            deadline: Instant::now() + options.timeout,
+            deadline: deadline(options.timeout),
         })
     }
 
@@ -265,7 +266,7 @@ impl Manager {
 
     async fn watch_filter(&self, filter: Filter, options: WatchOptions) -> Result<Watch, Error> {
         options.check()?;
-        let deadline = Instant::now() + options.timeout;
+        let deadline = deadline(options.timeout);
         let watch = watch::watch(&self.hub, filter, self.agent(), &options, deadline);
         self.alive("watch", watch).await
     }
@@ -281,14 +282,14 @@ impl Manager {
     ) -> Result<History, Error> {
         options.check()?;
         let filter = Filter::Thread(self.stream.project.thread(thread.into())?);
-        let deadline = Instant::now() + options.timeout;
+        let deadline = deadline(options.timeout);
         self.alive("history", history::history(&self.stream, &filter, &options, deadline)).await
     }
 
     /// Every thread of the project, the most recently used first: complete, or an error. Its cost
     /// grows with the threads, not with the messages.
     pub async fn list_threads(&self, options: CallOptions) -> Result<Vec<ThreadSummary>, Error> {
-        let deadline = Instant::now() + options.timeout;
+        let deadline = deadline(options.timeout);
         self.alive("list threads", threads::list(&self.stream, deadline)).await
     }
 
@@ -301,7 +302,7 @@ impl Manager {
         options: CallOptions,
     ) -> Result<Vec<ThreadSummary>, Error> {
         let agent = Agent::new(agent)?;
-        let deadline = Instant::now() + options.timeout;
+        let deadline = deadline(options.timeout);
         let find = index::threads_for_agent(&self.stream, agent.as_str(), max_threads, deadline);
         self.alive(&format!("threads for {}", agent.as_str()), find).await
     }

@@ -185,6 +185,16 @@ pub enum Start {
     Last(u64),
 }
 
+impl Start {
+    /// The place that the caller gave.
+    pub(crate) fn given(self) -> Option<Cursor> {
+        match self {
+            Start::After(cursor) => Some(cursor),
+            Start::New | Start::All | Start::Time(_) | Start::Last(_) => None,
+        }
+    }
+}
+
 /// What a watch tells, in stream order.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -20,6 +20,8 @@ use crate::stream::Stream;
 const EXPIRES: Duration = Duration::from_secs(60);
 /// The server forgets a consumer that nobody asks for so long.
 const INACTIVE: Duration = Duration::from_secs(60);
+/// Twice the largest max_payload a server can be given.
+const LARGEST: usize = 128 << 20;
 const SILENCE_SLACK: Duration = Duration::from_millis(500);
 
 /// How a consumer is asked.
@@ -31,6 +33,8 @@ pub(crate) struct Shape {
     pub(crate) max_bytes: usize,
     /// A sign of life as often as this.
     pub(crate) heartbeat: Duration,
+    /// Follows what is yet to come, and does not end by itself.
+    pub(crate) live: bool,
 }
 
 /// Where a consumer begins.
@@ -110,7 +114,7 @@ impl Pull {
         subjects: &[String],
         deadline: Instant,
     ) -> Result<Probed, Failure> {
-        let shape = Shape { batch: 0, max_bytes: 0, heartbeat: EXPIRES };
+        let shape = Shape { batch: 0, max_bytes: 0, heartbeat: EXPIRES, live: false };
         let pull = Pull::make(stream, from, subjects, shape, deadline).await?;
         Ok(Probed { before: pull.before, pending: pull.pending })
     }
@@ -155,7 +159,10 @@ impl Pull {
     }
 
     async fn asked_once(mut self) -> Result<Pull, Error> {
-        self.ask().await?;
+        let (subject, payload) = self.request();
+        let reply = Some(self.inbox.clone());
+        self.stream.link.publish(&subject, reply, None, payload).await?;
+        self.asked_for();
         Ok(self)
     }
 
@@ -224,7 +231,7 @@ impl Pull {
         if self.asked <= self.shape.batch / 2 {
             // The publish only has to reach the client's queue; where that is full the next message
             // asks again.
-            if let Some(Err(cause)) = self.ask().now_or_never() {
+            if let Some(Err(cause)) = self.ask_now() {
                 let lost = Error::new(ErrorKind::Disconnected, "ask for messages").because(cause);
                 return Some(pulled.unwrap_or(Pulled::Fault(lost)));
             }
@@ -242,6 +249,7 @@ impl Pull {
         self.pending = delivery.pending;
         self.asked = self.asked.saturating_sub(1);
         self.since_request += 1;
+        self.max_bytes = self.shape.max_bytes;
         let stored = Stored {
             subject: message.subject.into_string(),
             seq: delivery.stream_seq,
@@ -272,27 +280,39 @@ impl Pull {
         if self.since_request == 0
             && description.eq_ignore_ascii_case("message size exceeds maxbytes")
         {
-            // One message is larger than what is asked for at once.
-            self.max_bytes = self.max_bytes.max(self.stream.link.max_payload() + (64 << 10));
+            // One message is larger than what is asked for at once; the server's limit may once
+            // have been higher than it is now.
+            self.max_bytes = (self.max_bytes * 2).max(self.stream.link.max_payload() + (64 << 10));
+            if self.max_bytes > LARGEST {
+                return Some(self.fault("a message larger than any server takes"));
+            }
         }
         None
     }
 
-    async fn ask(&mut self) -> Result<(), Error> {
+    fn ask_now(&mut self) -> Option<Result<(), Error>> {
+        let (subject, payload) = self.request();
+        let asked = self.stream.link.publish_now(&subject, Some(self.inbox.clone()), None, payload);
+        if matches!(asked, Some(Ok(()))) {
+            self.asked_for();
+        }
+        asked
+    }
+
+    fn request(&self) -> (String, Bytes) {
         let request = json!({
             "batch": self.shape.batch,
             "max_bytes": self.max_bytes,
             "expires": nanos(EXPIRES),
             "idle_heartbeat": nanos(self.shape.heartbeat),
         });
-        let payload = Bytes::from(request.to_string());
         let verb = format!("CONSUMER.MSG.NEXT.{}.{}", self.stream.name, self.consumer);
-        let link = &self.stream.link;
-        link.publish(&link.api_subject(&verb), Some(self.inbox.clone()), None, payload).await?;
+        (self.stream.link.api_subject(&verb), request.to_string().into())
+    }
+
+    fn asked_for(&mut self) {
         self.asked += self.shape.batch;
         self.since_request = 0;
-        self.max_bytes = self.shape.max_bytes;
-        Ok(())
     }
 
     fn fault(&self, why: &str) -> Pulled {
@@ -307,7 +327,7 @@ impl Drop for Pull {
         let verb = format!("CONSUMER.DELETE.{}.{}", self.stream.name, self.consumer);
         if link.is_up() {
             // Fire and forget: where it does not arrive, the server forgets the consumer by itself.
-            let _ = link.publish(&link.api_subject(&verb), None, None, Bytes::new()).now_or_never();
+            let _ = link.publish_now(&link.api_subject(&verb), None, None, Bytes::new());
         }
     }
 }

@@ -172,6 +172,10 @@ impl Queue {
         }
         if let Some(entry) = state.entries.pop_front() {
             state.bytes -= entry.weight();
+            if !state.entries.is_empty() {
+                // Two entries that came while nobody waited have left one mark for two readers.
+                self.readable.notify_one();
+            }
             drop(state);
             self.room.notify_one();
             return Some(Ok(entry.into_event()));

@@ -16,26 +16,23 @@ use crate::answer::CONSUMER_LIMIT;
 use crate::api::REQUEST_TIMEOUT;
 use crate::epoch::{Item, Place, gap};
 use crate::error::{Error, ErrorKind};
-use crate::link::State;
+use crate::fault::{BACKOFF_MIN, Fault};
 use crate::message::Cursor;
 use crate::pull::{From, Pull, Pulled, Shape};
 use crate::random;
+use crate::state::State;
 use crate::stored::Stored;
 use crate::stream::{Info, Stream, Which};
 
 /// The live tail: a large window, and slow heartbeats since it is idle most of its life.
 pub(crate) const TAIL: Shape =
-    Shape { batch: 1024, max_bytes: 8 << 20, heartbeat: Duration::from_secs(5) };
+    Shape { batch: 1024, max_bytes: 8 << 20, heartbeat: Duration::from_secs(5), live: true };
 /// Everything that ends.
 pub(crate) const PAST: Shape =
-    Shape { batch: 4096, max_bytes: 1 << 20, heartbeat: Duration::from_secs(1) };
+    Shape { batch: 4096, max_bytes: 1 << 20, heartbeat: Duration::from_secs(1), live: false };
 
 /// Others need consumers too: bones agents, lists, catch-ups. The server allows 1,000 a stream.
 const CONSUMERS_FOR_TAILS: usize = 900;
-const BACKOFF_MIN: Duration = Duration::from_millis(10);
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// How long without a source until it is said.
-const STALL: Duration = Duration::from_secs(10);
 /// How stale the horizon of an idle tail may be.
 const PROBE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_secs(1);
@@ -48,7 +45,6 @@ pub(crate) struct Reader {
     stream: Arc<Stream>,
     subjects: Vec<String>,
     shape: Shape,
-    tail: bool,
     cursor: Cursor,
     /// Everything of our subjects up to here is handed out or gone.
     horizon: u64,
@@ -65,6 +61,14 @@ pub(crate) struct Reader {
     taken: Vec<(Stored, u64)>,
     /// Whether the server had more for us behind the last one handed out.
     lagging: bool,
+    /// Whether a consumer that has nothing more means that there is nothing more: a replica may
+    /// lag.
+    is_single: bool,
+    ask_leader: bool,
+    /// A place further on, where the caller has been; checked with the first epoch.
+    been: Option<Cursor>,
+    /// The stream's end in an epoch not yet told of, and when that began.
+    began: Option<(u64, std::time::Instant)>,
     probe: Probe,
     /// Where this epoch began, and how many before it handed out nothing.
     epoch: Cursor,
@@ -87,12 +91,6 @@ struct Probe {
     last_seq: Option<u64>,
 }
 
-struct Fault {
-    since: Instant,
-    reason: Error,
-    backoff: Duration,
-}
-
 impl Reader {
     pub(crate) fn new(
         stream: Arc<Stream>,
@@ -102,7 +100,6 @@ impl Reader {
     ) -> Reader {
         let link_state = stream.link.state();
         Reader {
-            tail: shape.batch == TAIL.batch,
             stream,
             subjects,
             shape,
@@ -116,6 +113,10 @@ impl Reader {
             generation: 0,
             taken: Vec::new(),
             lagging: false,
+            is_single: true,
+            ask_leader: false,
+            been: None,
+            began: None,
             epoch: Cursor::default(),
             barren: 0,
             probe: Probe { at: Instant::now(), last_seq: None },
@@ -143,6 +144,16 @@ impl Reader {
         self.last_seq
     }
 
+    /// A place that must belong to the stream too, for this to be the one read before.
+    pub(crate) fn set_been(&mut self, been: Cursor) {
+        self.been = Some(been);
+    }
+
+    /// The stream's end at the beginning of an epoch, and when it was asked for; once each.
+    pub(crate) fn take_epoch(&mut self) -> Option<(u64, std::time::Instant)> {
+        self.began.take()
+    }
+
     pub(crate) fn set_goal(&mut self, goal: u64) {
         self.goal = goal;
     }
@@ -162,7 +173,7 @@ impl Reader {
 
     /// Why there has been no source for 10 s, if so.
     pub(crate) fn stalled(&self) -> Option<&Error> {
-        self.fault.as_ref().filter(|it| it.since.elapsed() >= STALL).map(|it| &it.reason)
+        self.fault.as_ref().filter(|it| it.is_stall()).map(|it| &it.reason)
     }
 
     /// Why there is no source now.
@@ -200,36 +211,27 @@ impl Reader {
     }
 
     async fn reopen(&mut self) -> Vec<Item> {
-        let (backoff, since) = match &self.fault {
-            Some(fault) => (fault.backoff, fault.since),
-            None => (Duration::ZERO, Instant::now()),
-        };
-        sleep(backoff).await;
-        // Long enough for one request, short enough to say in time that nothing works.
-        let stall = since + STALL;
         let mut deadline = Instant::now() + REQUEST_TIMEOUT;
-        if Instant::now() < stall {
-            deadline = deadline.min(stall);
+        if let Some(fault) = &self.fault {
+            sleep(fault.backoff).await;
+            deadline = fault.deadline();
         }
-        match self.begin(deadline).await {
-            Ok(items) => items,
-            Err(reason) => self.fail(reason),
-        }
+        let begun = self.begin(deadline).await;
+        begun.unwrap_or_else(|reason| self.fail(reason))
     }
 
     /// Notes a fault; the next step opens anew.
     fn fail(&mut self, reason: Error) -> Vec<Item> {
-        self.stale = std::mem::replace(&mut self.source, Source::None);
+        if self.is_open() {
+            self.stale = std::mem::replace(&mut self.source, Source::None);
+        }
         self.taken.clear();
         let cause = format!("{reason:#}");
-        tracing::debug!(stream = self.stream.name, cause, "a reader lost its source");
-        let fault = self.fault.get_or_insert_with(|| Fault {
-            since: Instant::now(),
-            reason: reason.clone(),
-            backoff: Duration::ZERO,
-        });
-        fault.backoff = (fault.backoff * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
-        fault.reason = reason;
+        tracing::debug!(stream = self.stream.name, cause, "a reader has no source");
+        match &mut self.fault {
+            Some(fault) => fault.again(reason),
+            None => self.fault = Some(Fault::new(reason)),
+        }
         Vec::new()
     }
 
@@ -239,6 +241,7 @@ impl Reader {
         self.generation = self.stream.link.ready(deadline).await?;
         // Deletes the consumer that the last epoch left on the server.
         self.stale = Source::None;
+        let began = std::time::Instant::now();
         let info = self.stream.info(deadline).await?;
         let mut place = self.checked(&info, deadline).await?;
         let barren = self.barren_after(&place);
@@ -246,17 +249,23 @@ impl Reader {
             place.step_over(&self.stream, &self.subjects, deadline).await?;
         }
         let source = self.source(&info, place.cursor, deadline).await?;
+        let after = self.stream.info(deadline).await?;
+        if after.incarnation() != info.incarnation() {
+            return Err(Error::new(ErrorKind::Disconnected, "the stream was made anew just now"));
+        }
         (self.barren, self.epoch) = (barren, place.cursor);
         self.cursor = place.cursor;
         self.last_seq = info.state.last_seq;
         self.horizon = place.horizon;
         self.lagging = true;
-        if matches!(&source, Source::Pull(pull) if pull.pending == 0) {
-            // Looked up before the consumer was made, so nothing of ours lies between.
-            self.horizon = self.horizon.max(info.state.last_seq);
-            self.lagging = false;
-        }
+        self.is_single = info.is_single();
+        self.began = Some((info.state.last_seq, began));
+        self.been = None;
         self.source = source;
+        if matches!(&self.source, Source::Pull(pull) if pull.pending == 0) {
+            // Looked up before the consumer was made, so nothing of ours lies between.
+            self.nothing_pending();
+        }
         if self.fault.take().is_some() {
             self.reopens += 1;
         }
@@ -264,7 +273,8 @@ impl Reader {
     }
 
     async fn checked(&self, info: &Info, deadline: Instant) -> Result<Place, Error> {
-        Place::checked(&self.stream, self.cursor, self.horizon, info, deadline).await
+        let places = (self.cursor, self.been.unwrap_or(self.cursor));
+        Place::checked(&self.stream, places, self.horizon, info, deadline).await
     }
 
     /// How many epochs in a row, the one before `place` included, have handed out nothing.
@@ -278,7 +288,7 @@ impl Reader {
         cursor: Cursor,
         deadline: Instant,
     ) -> Result<Source, Error> {
-        if self.tail && info.state.consumer_count >= CONSUMERS_FOR_TAILS {
+        if self.shape.live && info.state.consumer_count >= CONSUMERS_FOR_TAILS {
             return Ok(poll_source());
         }
         let from = From::Seq(cursor.seq + 1);
@@ -290,13 +300,19 @@ impl Reader {
     }
 
     async fn pull(&mut self) -> Vec<Item> {
+        if std::mem::take(&mut self.ask_leader) && self.taken.is_empty() && self.horizon < self.goal
+        {
+            let confirmed = self.confirm().await;
+            return confirmed.unwrap_or_else(|reason| self.fail(reason));
+        }
         let first = if self.taken.is_empty() {
             let Source::Pull(pull) = &mut self.source else { return Vec::new() };
             tokio::select! {
                 biased;
                 pulled = pull.next() => Some(pulled),
-                () = disconnected(&mut self.link_state, self.generation) => {
-                    return self.fail(Error::new(ErrorKind::Disconnected, "the connection was lost"));
+                () = State::lost(&mut self.link_state, self.generation) => {
+                    let text = "the connection was lost";
+                    return self.fail(Error::new(ErrorKind::Disconnected, text));
                 }
             }
         } else {
@@ -342,7 +358,7 @@ impl Reader {
         }
         if let Some(last_seq) = self.probe.last_seq.take() {
             self.horizon = self.horizon.max(last_seq);
-        } else if self.tail && self.probe.at.elapsed() >= PROBE {
+        } else if self.shape.live && self.probe.at.elapsed() >= PROBE {
             let info = self.stream.info(Instant::now() + REQUEST_TIMEOUT).await?;
             if info.incarnation() == self.cursor.incarnation {
                 self.probe = Probe { at: Instant::now(), last_seq: Some(info.state.last_seq) };
@@ -373,13 +389,23 @@ impl Reader {
             }
             self.cursor = stored.cursor(self.cursor.incarnation);
             self.horizon = self.horizon.max(seq);
-            self.lagging = pending > 0;
+            self.lagging = true;
             if pending == 0 {
-                self.horizon = self.horizon.max(self.last_seq);
+                self.nothing_pending();
             }
             items.push(Item::Stored(self.cursor.incarnation, stored));
         }
         Ok(items)
+    }
+
+    /// The consumer has nothing more for us.
+    fn nothing_pending(&mut self) {
+        self.lagging = false;
+        if self.is_single {
+            self.horizon = self.horizon.max(self.last_seq);
+        } else {
+            self.ask_leader = true;
+        }
     }
 
     /// A jump in the sequence says nothing while we keep up: others' threads lie between. While we
@@ -432,27 +458,16 @@ impl Reader {
         }
         let deadline = Instant::now() + REQUEST_TIMEOUT;
         let info = self.stream.info(deadline).await?;
-        let Place { mut cursor, horizon, mut items } = self.checked(&info, deadline).await?;
-        let subject = self.one_subject();
-        let mut more = horizon < info.state.last_seq;
-        while more && items.len() < BATCH_MAX {
-            match self.stream.message(Which::Next(cursor.seq + 1, &subject), deadline).await? {
-                Some(stored) => {
-                    cursor = stored.cursor(cursor.incarnation);
-                    more = cursor.seq < info.state.last_seq;
-                    items.push(Item::Stored(cursor.incarnation, stored));
-                }
-                None => more = false,
-            }
-        }
-        self.cursor = cursor;
-        self.last_seq = info.state.last_seq;
-        self.horizon =
-            if more { horizon.max(cursor.seq) } else { info.state.last_seq.max(cursor.seq) };
+        let mut place = self.checked(&info, deadline).await?;
+        let (stream, end) = (&self.stream, info.state.last_seq);
+        let more = place.fetch(stream, &self.one_subject(), end, BATCH_MAX).await?;
+        self.cursor = place.cursor;
+        self.horizon = place.horizon;
+        self.last_seq = end;
         if let Source::Poll { next, .. } = &mut self.source {
             *next = if more { Instant::now() } else { Instant::now() + POLL };
         }
-        Ok(items)
+        Ok(place.items)
     }
 
     /// A subject that covers ours in one request.
@@ -461,14 +476,6 @@ impl Reader {
             [one] => one.clone(),
             _ => self.stream.project.all_subjects(),
         }
-    }
-}
-
-/// Returns when the connection of `generation` is no more.
-async fn disconnected(state: &mut watch::Receiver<State>, generation: u64) {
-    if state.wait_for(|it| !it.is_up() || it.generation != generation).await.is_err() {
-        // The connection is gone for good, and with it the one who waits here.
-        std::future::pending::<()>().await;
     }
 }
 

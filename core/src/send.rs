@@ -18,10 +18,11 @@ use crate::clock::Stamp;
 use crate::counters::Counters;
 use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind};
-use crate::link::{Mark, Outcome};
+use crate::link::Outcome;
 use crate::message::{Cursor, Receipt};
 use crate::mux::Slot;
 use crate::name::Short;
+use crate::state::Mark;
 use crate::stream::{Known, Stream, Which};
 
 /// Sends in flight per manager: where more would only wait at the server.
@@ -134,7 +135,15 @@ impl Flight<'_> {
             let known = self.may_write().await.map_err(|cause| self.failed(cause))?;
             let mark = self.sender.stream.link.mark();
             let floor = self.sender.stream.highest();
-            self.write().await.map_err(|cause| self.failed(cause))?;
+            if let Err(cause) = self.write().await {
+                let late = Instant::now() >= self.outgoing.deadline;
+                if late || cause.kind() != ErrorKind::Disconnected {
+                    return Err(self.failed(cause));
+                }
+                // The client was given up before it took the message: the next one will.
+                sleep_until(Instant::now() + PAUSE_MIN).await;
+                continue;
+            }
             let until = self.outgoing.deadline.min(Instant::now() + RESEND);
             let link = &self.sender.stream.link;
             let closed = &self.sender.closed;
@@ -220,8 +229,8 @@ impl Flight<'_> {
         self.again().await
     }
 
-    /// The server compares a conditional send with the thread before it looks for a copy. Was a copy
-    /// stored, then it is the first message behind the one expected.
+    /// The server compares a conditional send with the thread before it looks for a copy. Was a
+    /// copy stored, then it is the first message behind the one expected.
     async fn stored_before(&self, refusal: &Refusal) -> Option<Ack> {
         let expected = self.outgoing.expected.filter(|_| refusal.is_wrong_last())?;
         let stream = &self.sender.stream;
@@ -311,8 +320,8 @@ fn closed_error() -> Error {
     Error::new(ErrorKind::Closed, "the manager was closed while it was under way")
 }
 
-/// One line per thread, so that at most one message of a thread is on the wire. An entry is there as
-/// long as somebody is at its head, and holds those who wait behind.
+/// One line per thread, so that at most one message of a thread is on the wire. An entry is there
+/// as long as somebody is at its head, and holds those who wait behind.
 // No tokio lock: that takes its place in the line only when the task has budget left, so that sends
 // polled together could overtake each other.
 #[derive(Default)]

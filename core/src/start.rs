@@ -1,14 +1,17 @@
 //! From where a caller wants to begin to a place in the stream.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use crate::answer::CONSUMER_LIMIT;
+use crate::api::Failure;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Cursor, Start};
 use crate::pull::{From, Pull};
-use crate::stream::{Info, Stream};
+use crate::stream::{Info, Stream, Which};
 
 /// The place after which reading `subject` begins.
 pub(crate) async fn place(
@@ -20,20 +23,13 @@ pub(crate) async fn place(
     deadline: Instant,
 ) -> Result<Cursor, Error> {
     let at = |seq| Cursor { incarnation: info.incarnation(), seq, check: 0 };
-    let subjects = [subject];
+    let search = Search { stream, subjects: [subject], deadline };
     match start {
         Start::New => Ok(at(info.state.last_seq)),
         Start::All => Ok(at(info.state.first_seq.saturating_sub(1))),
         Start::After(cursor) => Ok(cursor),
-        Start::Time(time) => {
-            let from = From::Time(unix_ns(time)?);
-            let probed = Pull::probe(stream, from, &subjects, deadline).await;
-            Ok(at(probed.map_err(|it| it.about(format!("find {time} in {}", stream.name)))?.before))
-        }
-        Start::Last(n) => {
-            let search = Search { stream, subjects, deadline };
-            Ok(at(search.last(n, before, info).await?.saturating_sub(1)))
-        }
+        Start::Time(time) => Ok(at(search.time(time, info).await?)),
+        Start::Last(n) => Ok(at(search.last(n, before, info).await?.saturating_sub(1))),
     }
 }
 
@@ -46,7 +42,8 @@ fn unix_ns(time: OffsetDateTime) -> Result<i64, Error> {
     })
 }
 
-/// Looks for the n-th last message by asking consumers how much they would deliver.
+/// Looks for a place by asking consumers where they would begin and how much they would deliver; by
+/// single messages where the server has no consumer to spare.
 struct Search<'a> {
     stream: &'a Arc<Stream>,
     subjects: [String; 1],
@@ -54,8 +51,51 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// The sequence at which the last `n` messages begin, those after `before` not counted.
+    /// The sequence before the first message stored at or after `time`.
+    async fn time(&self, time: OffsetDateTime, info: &Info) -> Result<u64, Error> {
+        let ns = unix_ns(time)?;
+        match Pull::probe(self.stream, From::Time(ns), &self.subjects, self.deadline).await {
+            Ok(probed) => Ok(probed.before),
+            Err(failure) if failure.is(CONSUMER_LIMIT) => self.time_by_messages(ns, info).await,
+            Err(failure) => {
+                Err(failure.about(format!("find {time} in stream {}", self.stream.name)))
+            }
+        }
+    }
+
+    async fn time_by_messages(&self, ns: i64, info: &Info) -> Result<u64, Error> {
+        let all = self.stream.project.all_subjects();
+        let (mut low, mut high) = (info.state.first_seq.saturating_sub(1), info.state.last_seq);
+        // Everything up to `low` is older, everything behind `high` is not.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found = self.stream.message(Which::Next(middle + 1, &all), self.deadline).await?;
+            match found {
+                Some(stored) if stored.seq <= high && stored.time_ns < ns => low = stored.seq,
+                Some(_) | None => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// The sequence at which the last `n` messages begin, those from `before` on not counted.
     async fn last(&self, n: u64, before: Option<Cursor>, info: &Info) -> Result<u64, Error> {
+        match self.last_by_counts(n, before, info).await {
+            Err(failure) if failure.is(CONSUMER_LIMIT) => {
+                self.last_by_messages(n, before, info).await
+            }
+            result => result.map_err(|failure| {
+                failure.about(format!("find the last {n} messages in stream {}", self.stream.name))
+            }),
+        }
+    }
+
+    async fn last_by_counts(
+        &self,
+        n: u64,
+        before: Option<Cursor>,
+        info: &Info,
+    ) -> Result<u64, Failure> {
         let (first, end) = (info.state.first_seq.max(1), info.state.last_seq + 1);
         let after = match before {
             Some(cursor) => self.from(cursor.seq).await?,
@@ -81,11 +121,32 @@ impl Search<'_> {
         Ok(high)
     }
 
-    async fn from(&self, seq: u64) -> Result<u64, Error> {
-        let probed = Pull::probe(self.stream, From::Seq(seq), &self.subjects, self.deadline).await;
-        let name = &self.stream.name;
-        Ok(probed
-            .map_err(|it| it.about(format!("count the messages of {name} from {seq} on")))?
-            .pending)
+    async fn from(&self, seq: u64) -> Result<u64, Failure> {
+        Ok(Pull::probe(self.stream, From::Seq(seq), &self.subjects, self.deadline).await?.pending)
+    }
+
+    /// Goes through all of them, holding the last `n` places.
+    async fn last_by_messages(
+        &self,
+        n: u64,
+        before: Option<Cursor>,
+        info: &Info,
+    ) -> Result<u64, Error> {
+        let end = before.map_or(info.state.last_seq + 1, |cursor| cursor.seq);
+        let mut last = VecDeque::new();
+        let mut seq = info.state.first_seq.max(1);
+        loop {
+            let next = Which::Next(seq, &self.subjects[0]);
+            match self.stream.message(next, self.deadline).await? {
+                Some(stored) if stored.seq < end => {
+                    seq = stored.seq + 1;
+                    last.push_back(stored.seq);
+                    if last.len() as u64 > n {
+                        last.pop_front();
+                    }
+                }
+                Some(_) | None => return Ok(last.front().copied().unwrap_or(end)),
+            }
+        }
     }
 }

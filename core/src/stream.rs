@@ -60,6 +60,13 @@ pub(crate) struct StreamState {
     subjects: Option<HashMap<String, u64>>,
 }
 
+/// Messages under each subject of the project.
+pub(crate) struct Counts {
+    pub(crate) incarnation: u64,
+    pub(crate) is_single: bool,
+    pub(crate) counts: HashMap<String, u64>,
+}
+
 #[derive(Deserialize)]
 struct Got {
     message: Fetched,
@@ -76,6 +83,16 @@ pub(crate) enum Which<'a> {
 impl Info {
     pub(crate) fn incarnation(&self) -> u64 {
         unix_ns(&self.created).and_then(|ns| u64::try_from(ns).ok()).unwrap_or_default()
+    }
+
+    /// When it was made, as the server writes it.
+    pub(crate) fn created(&self) -> &str {
+        &self.created
+    }
+
+    /// Whether one server holds it, so that whoever reads there reads what was acknowledged.
+    pub(crate) fn is_single(&self) -> bool {
+        self.config.get("num_replicas").and_then(Value::as_u64).unwrap_or(1) <= 1
     }
 
     fn duration(&self, key: &str) -> Duration {
@@ -252,7 +269,7 @@ impl Stream {
     }
 
     /// Messages under each subject of the project, asked for in pages.
-    pub(crate) async fn counts(&self, deadline: Instant) -> Result<HashMap<String, u64>, Error> {
+    pub(crate) async fn counts(&self, deadline: Instant) -> Result<Counts, Error> {
         let verb = format!("STREAM.INFO.{}", self.name);
         let mut counts = HashMap::new();
         let mut offset = 0;
@@ -262,12 +279,13 @@ impl Stream {
                 self.link.api(&verb, &request, deadline).await.map_err(|failure| {
                     failure.about(format!("count the threads of {}", self.name))
                 })?;
+            let (incarnation, is_single) = (info.incarnation(), info.is_single());
             let page = info.state.subjects.unwrap_or_default();
             offset += page.len();
             let done = page.is_empty() || offset >= info.total;
             counts.extend(page);
             if done {
-                return Ok(counts);
+                return Ok(Counts { incarnation, is_single, counts });
             }
         }
     }

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +67,8 @@ pub(crate) struct Tail {
     pub(crate) running: bool,
     /// How far it has been handed out.
     pub(crate) cursor: Cursor,
+    /// Everything for its watches up to here is handed out or gone.
+    pub(crate) horizon: u64,
     /// What it is filtered by: empty is everything; `None`: not opened yet.
     subjects: Option<Vec<String>>,
     /// It must be opened anew from here or earlier, for a watch it does not cover.
@@ -87,6 +90,12 @@ struct Place {
     missed: u64,
     /// Where the stream ended when the watch began, until [`Event::CaughtUp`] is told.
     catching_up_to: Option<Cursor>,
+    /// Its catch-up must look again at what stream it reads: that was rolled back.
+    reopen: bool,
+    /// When its cursor was last known to be a place of the stream.
+    seen: Instant,
+    /// Everything up to here it has, or it is gone.
+    horizon: u64,
 }
 
 /// Where a new watch begins.
@@ -102,15 +111,17 @@ pub(crate) struct Begin {
 /// What a catch-up must know of its watch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
-    pub(crate) cursor: Cursor,
     pub(crate) missed: u64,
     pub(crate) catching_up_to: Option<Cursor>,
+    pub(crate) reopen: bool,
 }
 
 /// What the tail must be opened for.
 pub(crate) struct Wanted {
     pub(crate) subjects: Vec<String>,
     pub(crate) from: Cursor,
+    /// Where the tail has been: a place of the stream too, if it is still the same.
+    pub(crate) been: Cursor,
     pub(crate) version: u64,
 }
 
@@ -156,6 +167,9 @@ impl Taps {
             detached,
             missed: if detached { begin.end.seq.max(tail_seq) } else { 0 },
             catching_up_to: (!begin.is_new).then_some(begin.end),
+            reopen: false,
+            seen: Instant::now(),
+            horizon: 0,
         };
         if !detached {
             tap.queue.set_stalled(self.tail.stalled.clone());
@@ -185,11 +199,10 @@ impl Taps {
             tail.restart =
                 Some(if same_stream && begin.end.seq < before.seq { begin.end } else { before });
             tail.version += 1;
-            return !begin.is_new;
+            return !same_stream || !begin.is_new;
         }
-        // The tail is past the end that was asked for: what lies between it handed out without this
-        // watch.
-        let passed = same_stream && tail.cursor.seq > begin.end.seq;
+        // What the tail has handed out past the end that was asked for went by this watch.
+        let passed = !same_stream || tail.cursor.seq > begin.end.seq;
         passed || !begin.is_new
     }
 
@@ -234,7 +247,7 @@ impl Taps {
             _ => tail.cursor,
         };
         tail.subjects = Some(subjects.clone());
-        Some(Wanted { subjects, from, version: tail.version })
+        Some(Wanted { subjects, from, been: tail.cursor, version: tail.version })
     }
 
     /// Whether the tail could not be opened, and nobody waits for it any more.
@@ -294,10 +307,15 @@ impl Taps {
         self.tail.cursor = until;
         let mut detached = Vec::new();
         for place in self.places.values_mut().filter(|it| !it.detached) {
-            if place.cursor.incarnation != until.incarnation || place.cursor.seq >= until.seq {
+            let had = place.cursor.seq.max(place.horizon).max(self.tail.horizon);
+            if place.cursor.incarnation != until.incarnation || had >= until.seq {
                 continue;
             }
-            let after = if place.cursor.seq > after.seq { place.cursor } else { after };
+            let after = match had > after.seq {
+                true if had == place.cursor.seq => place.cursor,
+                true => Cursor { seq: had, check: 0, ..until },
+                false => after,
+            };
             if place.tap.queue.push(Entry::Event(Event::Gap { after, until })) {
                 place.cursor = until;
                 self.counters.gaps.add(1);
@@ -314,20 +332,35 @@ impl Taps {
     pub(crate) fn reset(&mut self, cursor: Cursor) -> Vec<Arc<Tap>> {
         let rolled_back = self.tail.cursor.incarnation == cursor.incarnation;
         self.tail.cursor = cursor;
+        self.tail.horizon = cursor.seq;
         let mut detached = Vec::new();
         for place in self.places.values_mut() {
-            if place.cursor.incarnation == cursor.incarnation && !rolled_back {
-                // Begun on, or already moved to, the new stream.
-                continue;
-            }
             if place.detached {
-                // Its catch-up will see the same; what the tail has of the new stream is still to
-                // come.
-                place.missed = 0;
+                place.lose_marks(rolled_back);
+            } else if place.cursor.incarnation == cursor.incarnation && !rolled_back {
+                // Begun on the new stream, before the tail had noticed it.
             } else if place.tap.queue.push(Entry::Event(Event::Reset { cursor })) {
-                place.cursor = cursor;
+                (place.cursor, place.horizon) = (cursor, cursor.seq);
                 self.counters.resets.add(1);
             } else {
+                place.detach(0);
+                detached.push(place.tap.clone());
+            }
+        }
+        detached
+    }
+
+    /// The stream ended at `last_seq` in an epoch that began at `began`: who had come further by
+    /// then has been on a stream that was rolled back. A filtered tail does not see that by itself.
+    pub(crate) fn end_at(&mut self, last_seq: u64, began: Instant) -> Vec<Arc<Tap>> {
+        let mut detached = Vec::new();
+        let incarnation = self.tail.cursor.incarnation;
+        for place in self.places.values_mut().filter(|it| !it.detached) {
+            let same_stream = place.cursor.incarnation == incarnation;
+            if same_stream && place.cursor.seq > last_seq && place.seen < began {
+                // No stream's cursor: its catch-up begins with a reset, however far this stream has
+                // grown by then.
+                place.cursor = Cursor::default();
                 place.detach(0);
                 detached.push(place.tap.clone());
             }
@@ -346,15 +379,22 @@ impl Taps {
     }
 
     pub(crate) fn standing(&self, id: u64) -> Option<Standing> {
-        let Place { cursor, missed, catching_up_to, .. } = *self.places.get(&id)?;
-        Some(Standing { cursor, missed, catching_up_to })
+        let Place { missed, catching_up_to, reopen, .. } = *self.places.get(&id)?;
+        Some(Standing { missed, catching_up_to, reopen })
     }
 
     /// Notes how far a catch-up has come.
     pub(crate) fn advance(&mut self, id: u64, cursor: Cursor) {
-        if let Some(place) = self.places.get_mut(&id) {
+        if let Some(place) = self.places.get_mut(&id).filter(|it| !it.reopen) {
             place.cursor = cursor;
         }
+    }
+
+    /// Where a catch-up that opens begins; what the tail said of the stream is heeded with that.
+    pub(crate) fn reopen(&mut self, id: u64) -> Option<Cursor> {
+        let place = self.places.get_mut(&id)?;
+        place.reopen = false;
+        Some(place.cursor)
     }
 
     pub(crate) fn caught_up(&mut self, id: u64) {
@@ -368,10 +408,12 @@ impl Taps {
     pub(crate) fn attach(&mut self, id: u64, horizon: u64) -> bool {
         let Some(place) = self.places.get_mut(&id) else { return true };
         let same_stream = place.cursor.incarnation == self.tail.cursor.incarnation;
-        if !same_stream || place.missed > horizon || place.catching_up_to.is_some() {
+        let behind = place.missed > horizon || place.catching_up_to.is_some();
+        if !same_stream || behind || place.reopen {
             return false;
         }
         place.detached = false;
+        (place.seen, place.horizon) = (Instant::now(), horizon);
         place.tap.queue.set_stalled(self.tail.stalled.clone());
         true
     }
@@ -403,6 +445,17 @@ impl Place {
     fn detach(&mut self, missed: u64) {
         self.detached = true;
         self.missed = missed;
+    }
+
+    /// What the tail had of the old stream is no mark in the new one, of which all is still to
+    /// come. A rolled-back stream is told apart by the mark of the cursor, so one without begins
+    /// anew.
+    fn lose_marks(&mut self, rolled_back: bool) {
+        self.missed = 0;
+        self.reopen |= rolled_back;
+        if rolled_back && self.cursor.check == 0 {
+            self.cursor = Cursor::default();
+        }
     }
 }
 

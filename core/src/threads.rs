@@ -17,7 +17,7 @@ use crate::name::{Short, Thread};
 use crate::pull::{From, Pull, Pulled};
 use crate::reader::PAST;
 use crate::stored::{Parsed, Stored};
-use crate::stream::{Stream, Which};
+use crate::stream::{Counts, Stream, Which};
 
 /// How far back to look for a well-formed message behind a malformed last one.
 const STEPS_BACK: u64 = 33;
@@ -29,12 +29,12 @@ pub(crate) async fn list(
     stream: &Arc<Stream>,
     deadline: Instant,
 ) -> Result<Vec<ThreadSummary>, Error> {
-    let counts = stream.counts(deadline).await?;
+    let Counts { incarnation, is_single, counts } = stream.counts(deadline).await?;
     if counts.is_empty() {
         return Ok(Vec::new());
     }
-    let incarnation = stream.known_now().incarnation;
-    let mut lasts = lasts(stream, deadline).await?;
+    // A consumer may sit on a replica that lags; single messages are asked of the leader.
+    let mut lasts = if is_single { lasts(stream, deadline).await? } else { HashMap::new() };
     fetch_missing(stream, &counts, &mut lasts, deadline).await?;
     let mut threads = Vec::with_capacity(counts.len());
     for (subject, message_count) in counts {

@@ -11,6 +11,8 @@ use libchat::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub mod proxy;
+
 /// No test waits longer for anything.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -206,4 +208,76 @@ pub fn figure(text: String) {
 /// Whether the full length of a test was asked for (`make test-long`).
 pub fn long() -> bool {
     std::env::var_os("LIBCHAT_TEST_LONG").is_some()
+}
+
+impl TestServer {
+    /// On the same port and store, with other lines of configuration.
+    pub fn restart_with(&mut self, lines: &str) {
+        self.options.extra_config = Some(lines.to_owned());
+        self.restart();
+    }
+
+    /// Changes the stream's settings behind everybody's back.
+    pub async fn update_stream(&self, settings: Value) {
+        let done = self.api("STREAM.UPDATE.chat-demo", stream_with(settings)).await;
+        assert!(done["error"].is_null(), "{done}");
+    }
+
+    /// Deletes the stream and makes it anew, empty.
+    pub async fn remake_stream(&self) {
+        let deleted = self.api("STREAM.DELETE.chat-demo", json!({})).await;
+        assert_eq!(deleted["success"], true);
+        let made = self.api("STREAM.CREATE.chat-demo", stream_with(json!({}))).await;
+        assert!(made["error"].is_null(), "{made}");
+    }
+
+    /// How many lines of the server's log contain `text`.
+    pub fn log_lines(&self, text: &str) -> usize {
+        let log = std::fs::read_to_string(self.server.log_file());
+        log.expect("a log").lines().filter(|line| line.contains(text)).count()
+    }
+
+    /// How many messages are stored.
+    pub async fn stored(&self) -> u64 {
+        let info = self.api("STREAM.INFO.chat-demo", json!({})).await;
+        info["state"]["messages"].as_u64().expect("a count")
+    }
+}
+
+/// The stream of project `demo` with these settings.
+pub fn stream_with(settings: Value) -> Value {
+    let mut stream = json!({"name": "chat-demo", "subjects": ["chat.demo.>"], "storage": "file"});
+    let settings = settings.as_object().expect("settings").clone();
+    stream.as_object_mut().expect("an object").extend(settings);
+    stream
+}
+
+/// `user`, password `pw`, in project `demo` under its own name: for accounts made by configuration.
+pub async fn open_as(server: &TestServer, user: &str) -> Manager {
+    let options = libchat::ConnectOptions {
+        servers: Some(server.server().url().to_owned()),
+        user: Some(user.to_owned()),
+        password: Some("pw".to_owned()),
+        ..Default::default()
+    };
+    let connection = libchat::connect(options).await.expect("connects");
+    connection.open("demo", user, OpenOptions::default()).await.expect("opens")
+}
+
+/// What the watch tells up to the event that shows as `last`; what it says of its source is left
+/// out.
+pub async fn events_until(watch: &Watch, last: &str) -> Vec<String> {
+    let mut shown = Vec::new();
+    while shown.last().is_none_or(|it| it != last) {
+        let event = show(&next_event(watch).await);
+        if !["caught up", "stalled", "resumed"].contains(&event.as_str()) {
+            shown.push(event);
+        }
+    }
+    shown
+}
+
+/// Messages as [`show`] shows them.
+pub fn messages(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|n| format!("message {n}")).collect()
 }

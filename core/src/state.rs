@@ -1,0 +1,213 @@
+//! What the connection is in, as its events tell it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use async_nats::{Event, ServerError};
+use tokio::sync::watch;
+
+use crate::clock::Stamp;
+use crate::error::{Error, ErrorKind};
+
+const VIOLATIONS_KEPT: usize = 32;
+
+/// `generation` moves with every new TCP connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    /// The client whose events count.
+    client: u64,
+    /// The last client that calls can use.
+    installed: u64,
+    pub(crate) generation: u64,
+    up: bool,
+    down_since: Option<Stamp>,
+    last_error: Option<String>,
+    violation: u64,
+    violations: VecDeque<Violation>,
+}
+
+/// What the connection was when a request was about to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    pub(crate) generation: u64,
+    violation: u64,
+}
+
+/// A right that the server has refused.
+#[derive(Clone, Debug)]
+struct Violation {
+    number: u64,
+    right: Right,
+    subject: String,
+}
+
+/// What one may do with a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Right {
+    Publish,
+    Subscribe,
+}
+
+impl State {
+    /// Whether there is a connection, through a client that calls can use.
+    pub(crate) fn is_up(&self) -> bool {
+        self.up && self.installed == self.client
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { generation: self.generation, violation: self.violation }
+    }
+
+    /// How long there has been no connection.
+    pub(crate) fn down_for(&self) -> Duration {
+        self.down_since.map_or(Duration::ZERO, |since| since.age())
+    }
+
+    pub(crate) fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// The refusal of `subject` recorded since `mark`.
+    pub(crate) fn refusal(&self, right: Right, subject: &str, mark: Mark) -> Option<Error> {
+        let refused = |it: &&Violation| {
+            it.number > mark.violation && it.right == right && it.subject == subject
+        };
+        let refused = self.violations.iter().find(refused)?;
+        let to = match right {
+            Right::Publish => "publish to",
+            Right::Subscribe => "subscribe to",
+        };
+        let text = format!("no right to {to} {}", refused.subject);
+        let hint = "ask the operator for the right to this subject";
+        Some(Error::new(ErrorKind::Unauthorized, text).hint(hint))
+    }
+
+    /// Returns when the connection of `generation` is no more.
+    pub(crate) async fn lost(state: &mut watch::Receiver<State>, generation: u64) {
+        if state.wait_for(|it| !it.is_up() || it.generation != generation).await.is_err() {
+            // The link itself is gone, and with it the one who waits here.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// From now on the events of another client count; gives its number.
+    pub(crate) fn expect_client(state: &watch::Sender<State>) -> u64 {
+        let mut number = 0;
+        state.send_modify(|state| {
+            state.client += 1;
+            number = state.client;
+        });
+        number
+    }
+
+    /// Calls can use the client of this number.
+    pub(crate) fn install(&mut self, number: u64) {
+        self.installed = number;
+    }
+
+    pub(crate) fn connected(&mut self) {
+        self.generation += 1;
+        self.up = true;
+        self.down_since = None;
+        self.last_error = None;
+    }
+
+    pub(crate) fn disconnected(&mut self) {
+        self.up = false;
+        self.down_since.get_or_insert_with(Stamp::now);
+    }
+
+    pub(crate) fn failed(&mut self, error: String) {
+        self.last_error = Some(error);
+    }
+
+    /// Takes in an event of client `number`.
+    pub(crate) fn note(state: &watch::Sender<State>, number: u64, event: Event) {
+        state.send_if_modified(|state| {
+            if state.client != number {
+                return false;
+            }
+            match event {
+                Event::Connected => state.connected(),
+                Event::Disconnected | Event::Closed => state.disconnected(),
+                Event::ServerError(ServerError::Other(text)) => state.server_error(text),
+                Event::ServerError(error) => state.failed(error.to_string()),
+                Event::ClientError(error) => state.failed(error.to_string()),
+                Event::SlowConsumer(_) => {
+                    // A reader sees the hole in its deliveries, a request its deadline.
+                    tracing::warn!("messages of a full subscription were dropped");
+                    return false;
+                }
+                Event::LameDuckMode | Event::Draining => return false,
+            }
+            true
+        });
+    }
+
+    fn server_error(&mut self, text: String) {
+        if let Some((right, subject)) = violation(&text) {
+            self.violation += 1;
+            let (number, subject) = (self.violation, subject.to_owned());
+            self.violations.push_back(Violation { number, right, subject });
+            if self.violations.len() > VIOLATIONS_KEPT {
+                self.violations.pop_front();
+            }
+        }
+        self.failed(text);
+    }
+}
+
+/// `Permissions Violation for Publish to "chat.demo.d0825bc5"`, or `for Subscription to "…"`
+fn violation(text: &str) -> Option<(Right, &str)> {
+    let text = text.trim_matches('\'').strip_prefix("Permissions Violation for ")?;
+    let right = if text.starts_with("Publish") { Right::Publish } else { Right::Subscribe };
+    Some((right, text.split('"').nth(1)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_violation_is_found_by_right_and_subject_and_only_after_the_call_began() {
+        let mut state = State::default();
+        let before = state.mark();
+        state.server_error(r#"Permissions Violation for Publish to "chat.demo.a""#.into());
+        let error = state.refusal(Right::Publish, "chat.demo.a", before).expect("recorded");
+        assert_eq!(error.to_string(), "no right to publish to chat.demo.a");
+        assert!(state.refusal(Right::Publish, "chat.demo.a", state.mark()).is_none());
+        assert!(state.refusal(Right::Publish, "chat.demo.b", before).is_none());
+        assert!(state.refusal(Right::Subscribe, "chat.demo.a", before).is_none());
+        state.server_error(
+            r#"Permissions Violation for Subscription to "x" using queue "q""#.into(),
+        );
+        assert!(state.refusal(Right::Subscribe, "x", before).is_some());
+        let mark = state.mark();
+        state.server_error("Maximum Connections Exceeded".into());
+        assert_eq!(state.mark().violation, mark.violation);
+    }
+
+    #[test]
+    fn events_of_an_abandoned_client_change_nothing() {
+        let state = watch::Sender::new(State { client: 2, installed: 2, ..State::default() });
+        State::note(&state, 1, Event::Connected);
+        assert!(!state.borrow().is_up());
+        State::note(&state, 2, Event::Connected);
+        assert!(state.borrow().is_up());
+        State::note(&state, 2, Event::Disconnected);
+        assert!(!state.borrow().is_up() && state.borrow().down_since.is_some());
+        assert_eq!(state.borrow().generation, 1);
+    }
+
+    #[test]
+    fn there_is_no_connection_without_a_client_that_calls_can_use() {
+        let state = watch::Sender::new(State::default());
+        let number = State::expect_client(&state);
+        State::note(&state, number, Event::Connected);
+        assert!(!state.borrow().is_up());
+        state.send_modify(|it| it.install(number));
+        assert!(state.borrow().is_up());
+        State::expect_client(&state);
+        assert!(!state.borrow().is_up());
+    }
+}
