@@ -361,7 +361,8 @@ impl Taps {
                 // No stream's cursor: its catch-up begins with a reset, however far this stream has
                 // grown by then.
                 place.cursor = Cursor::default();
-                place.detach(0);
+                // The tail goes on from where it is: all before that is for the catch-up to read.
+                place.detach(last_seq);
                 detached.push(place.tap.clone());
             }
         }
@@ -422,12 +423,13 @@ impl Taps {
 impl Place {
     /// `true` if there was no room: the watch is detached now.
     fn offer(&mut self, cursor: Cursor, parsed: &Parsed, entry: &Entry) -> bool {
-        let same_stream = cursor.incarnation == self.cursor.incarnation;
-        if same_stream && cursor.seq <= self.cursor.seq {
+        if self.detached {
+            // Whatever its cursor: that may still be a place of the stream before a reset.
+            self.missed = self.missed.max(cursor.seq);
             return false;
         }
-        if self.detached {
-            self.missed = self.missed.max(cursor.seq);
+        let same_stream = cursor.incarnation == self.cursor.incarnation;
+        if same_stream && cursor.seq <= self.cursor.seq {
             return false;
         }
         if !same_stream {
