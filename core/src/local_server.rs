@@ -400,7 +400,8 @@ impl Place {
                 hub.pid = 0;
                 hub.write(&self.hub_file())?;
                 let why = complaints(&self.log_file(), log_start, hub.password.reveal());
-                return Ok(Outcome::Ended(format!("{status}: {why}")));
+                let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+                return Ok(Outcome::Ended(format!("{status}{why}")));
             }
             if Instant::now() > deadline {
                 children().push(child);

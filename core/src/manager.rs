@@ -309,8 +309,9 @@ impl Manager {
 
     /// Sends `payload` to whoever listens on `subject` and waits for the first answer.
     ///
-    /// Fails with `NoResponders` at once when nobody listens, `Timeout`, or `Remote` when the
-    /// handler failed and both ends are libchat.
+    /// Fails with `NoResponders` at once when nobody listens, `Timeout` when no answer comes (also
+    /// when whoever took the request was killed over it), or `Remote` when the handler failed and
+    /// both ends are libchat.
     pub async fn request(
         &self,
         subject: &str,

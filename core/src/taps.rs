@@ -465,3 +465,112 @@ impl Place {
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the watch is closed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(incarnation: u64, seq: u64) -> Cursor {
+        Cursor { incarnation, seq, check: 0 }
+    }
+
+    /// The places of one project, and a watch of everything that begins as it says.
+    fn taps(begin: Begin) -> (Taps, Arc<Tap>) {
+        let project = Project::new("demo").expect("a project");
+        let mut taps = Taps::new(project, Budget::new(1 << 20), Arc::default());
+        let tap = insert(&mut taps, begin).0;
+        taps.tail.running = true;
+        taps.wanted(false);
+        (taps, tap)
+    }
+
+    fn insert(taps: &mut Taps, begin: Begin) -> (Arc<Tap>, bool) {
+        taps.insert(Filter::All, None, &WatchOptions::default(), begin)
+    }
+
+    fn new(end: Cursor) -> Begin {
+        Begin { cursor: end, end, is_new: true }
+    }
+
+    /// A watch from the beginning of a stream that ends at 100.
+    fn past() -> Begin {
+        Begin { cursor: at(1, 0), end: at(1, 100), is_new: false }
+    }
+
+    #[test]
+    fn a_new_watch_that_the_tail_has_passed_begins_detached() {
+        let (mut taps, _) = taps(new(at(1, 5)));
+        taps.tail.cursor.seq = 9;
+        let (tap, detached) = insert(&mut taps, new(at(1, 7)));
+        assert!(detached);
+        assert!(!taps.attach(tap.id, 8));
+        assert!(taps.attach(tap.id, 9));
+    }
+
+    #[test]
+    fn a_new_watch_of_another_stream_than_the_tails_begins_detached() {
+        let (mut taps, _) = taps(new(at(2, 5)));
+        assert!(
+            insert(&mut taps, new(at(1, 100))).1,
+            "or no message of the tail would ever reach it"
+        );
+    }
+
+    #[test]
+    fn a_watch_that_has_caught_up_waits_for_what_the_tail_had_for_it() {
+        let (mut taps, tap) = taps(past());
+        assert!(!taps.attach(tap.id, 100), "not before it was told that it has caught up");
+        taps.caught_up(tap.id);
+        assert!(!taps.attach(tap.id, 99));
+        assert!(taps.attach(tap.id, 100));
+    }
+
+    #[test]
+    fn a_reset_leaves_a_detached_watch_no_mark_of_the_old_stream() {
+        for catch_up_is_first in [false, true] {
+            let (mut taps, tap) = taps(past());
+            taps.caught_up(tap.id);
+            if catch_up_is_first {
+                taps.advance(tap.id, at(2, 10));
+                taps.reset(at(2, 0));
+            } else {
+                taps.reset(at(2, 0));
+                assert!(!taps.attach(tap.id, 200), "its catch-up is still on the old stream");
+                taps.advance(tap.id, at(2, 10));
+            }
+            assert!(taps.attach(tap.id, 10), "catch-up first: {catch_up_is_first}");
+        }
+    }
+
+    #[test]
+    fn a_catch_up_on_a_rolled_back_stream_must_look_again() {
+        let (mut taps, tap) = taps(past());
+        taps.caught_up(tap.id);
+        taps.advance(tap.id, at(1, 90));
+        taps.reset(at(1, 0));
+        assert!(!taps.attach(tap.id, 90));
+        assert!(taps.standing(tap.id).is_some_and(|standing| standing.reopen));
+        assert_eq!(taps.reopen(tap.id), Some(Cursor::default()), "without a mark: from the start");
+    }
+
+    #[test]
+    fn who_is_beyond_the_streams_end_was_on_a_stream_that_is_no_more() {
+        let (mut taps, _) = taps(new(at(1, 10)));
+        insert(&mut taps, new(at(1, 100)));
+        let before = Instant::now();
+        insert(&mut taps, new(at(1, 120)));
+        assert!(taps.end_at(50, before).len() == 1, "the third began after the end was asked for");
+    }
+
+    #[test]
+    fn a_gap_is_none_for_a_watch_that_had_all_of_it() {
+        let (mut taps, tap) = taps(new(at(1, 10)));
+        tap.queue.try_pop().expect("caught up").expect("lives");
+        taps.tail.horizon = 40;
+        taps.gap(at(1, 10), at(1, 40));
+        assert!(tap.queue.try_pop().is_none());
+        taps.gap(at(1, 10), at(1, 60));
+        let Some(Ok(Event::Gap { after, until })) = tap.queue.try_pop() else { panic!("no gap") };
+        assert_eq!((after.seq, until.seq), (40, 60));
+    }
+}
