@@ -20,8 +20,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(reason: Error) -> Fault {
-        Fault { since: Instant::now(), reason, backoff: BACKOFF_MIN }
+    pub(crate) fn new(since: Instant, reason: Error) -> Fault {
+        Fault { since, reason, backoff: BACKOFF_MIN }
     }
 
     /// Trying again has failed too.

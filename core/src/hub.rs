@@ -208,7 +208,8 @@ impl Hub {
         self.shared.counters.reopens.add(reader.take_reopens());
         let mut taps = self.shared.taps();
         let mut detached = Vec::new();
-        if let Some((last_seq, began)) = reader.take_epoch() {
+        let is_reset = items.iter().any(|item| matches!(item, Item::Reset(_)));
+        if let Some((last_seq, began)) = reader.take_epoch().filter(|_| !is_reset) {
             detached.extend(taps.end_at(last_seq, began));
         }
         for item in items {

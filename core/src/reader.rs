@@ -183,10 +183,12 @@ impl Reader {
 
     /// Opens for the first time, so that a lasting refusal is an error and not a stall.
     pub(crate) async fn open(&mut self, deadline: Instant) -> Result<Vec<Item>, Error> {
+        let since = Instant::now();
         loop {
             match self.begin(deadline).await {
                 Ok(items) => return Ok(items),
                 Err(cause) if is_lasting(&cause) || Instant::now() >= deadline => {
+                    self.fault = Some(Fault::new(since, cause.clone()));
                     return Err(cause);
                 }
                 Err(_) => sleep(BACKOFF_MIN).await,
@@ -202,10 +204,8 @@ impl Reader {
             Source::Pull(_) => self.pull().await,
             Source::Poll { next, .. } => {
                 sleep_until(*next).await;
-                match self.poll().await {
-                    Ok(items) => items,
-                    Err(reason) => self.fail(reason),
-                }
+                let polled = self.poll().await;
+                polled.unwrap_or_else(|reason| self.fail(reason))
             }
         }
     }
@@ -230,7 +230,7 @@ impl Reader {
         tracing::debug!(stream = self.stream.name, cause, "a reader has no source");
         match &mut self.fault {
             Some(fault) => fault.again(reason),
-            None => self.fault = Some(Fault::new(reason)),
+            None => self.fault = Some(Fault::new(Instant::now(), reason)),
         }
         Vec::new()
     }
