@@ -3,13 +3,15 @@
 
 mod common;
 
-use std::sync::mpsc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::*;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use libchat::{ErrorKind, Manager, RequestOptions, RespondOptions, SendOptions, WatchOptions};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 /// `ana`, who makes a new client after an outage of 0.1 s.
 async fn open_impatient(server: &TestServer) -> Manager {
@@ -30,31 +32,47 @@ async fn long_outage(server: &TestServer, ana: &Manager) {
 #[tokio::test(flavor = "multi_thread")]
 async fn sends_that_wait_for_the_server_are_stored_when_it_is_back() {
     let mut server = TestServer::start();
-    let ana = open_impatient(&server).await;
-    long_outage(&server, &ana).await;
-    let names: Vec<String> = (0..200).map(|n| format!("thread {n}")).collect();
-    let options = || SendOptions { timeout: Duration::from_secs(60), ..Default::default() };
-    let sends = join_all(names.iter().map(|name| ana.send(name, "x", options())));
-    let restart = async {
-        tokio::task::yield_now().await;
-        tokio::task::spawn_blocking(move || {
-            server.restart();
-            server
-        })
-        .await
-    };
-    let (sent, server) = within("the sends", async { tokio::join!(sends, restart) }).await;
-    let failed: Vec<String> =
-        sent.iter().filter_map(|it| it.as_ref().err()).map(|it| format!("{it:#}")).collect();
-    assert!(failed.is_empty(), "{} of 200, {:?}", failed.len(), failed.first());
-    assert_eq!(server.expect("restarts").stored().await, 200);
+    let ana = Arc::new(open_impatient(&server).await);
+    let rounds = if long() { 20 } else { 4 };
+    for round in 1..=rounds {
+        long_outage(&server, &ana).await;
+        // New clients are tried for in a rhythm: each round meets it elsewhere.
+        tokio::time::sleep(Duration::from_millis(70 * (round % 4))).await;
+        let (waiting, mut waits) = mpsc::unbounded_channel();
+        let sends: Vec<_> = (0..200)
+            .map(|n| tokio::spawn(send_in_an_outage(ana.clone(), n, waiting.clone())))
+            .collect();
+        for _ in &sends {
+            within("a send that waits", waits.recv()).await;
+        }
+        server.restart();
+        let sent = within("the sends", join_all(sends)).await;
+        let failed = sent.into_iter().filter_map(|it| it.expect("no panic").err());
+        let failed: Vec<_> = failed.collect();
+        assert!(failed.is_empty(), "{} of 200, {:?}", failed.len(), failed.first());
+        assert_eq!(server.stored().await, 200 * round);
+    }
 }
 
-/// A responder subscribed again in a loop that waited for nothing while there was no client: in a
-/// runtime of one thread nothing else ran any more. Watched from outside of that runtime.
+/// Says when it waits.
+async fn send_in_an_outage(
+    ana: Arc<Manager>,
+    n: usize,
+    waiting: mpsc::UnboundedSender<()>,
+) -> Result<(), String> {
+    let thread = format!("thread {n}");
+    let options = SendOptions { timeout: Duration::from_secs(60), ..Default::default() };
+    let mut send = std::pin::pin!(ana.send(&thread, "x", options));
+    assert!(send.as_mut().now_or_never().is_none(), "there is no server");
+    waiting.send(()).expect("the test counts");
+    send.await.map(drop).map_err(|error| format!("{error:#}"))
+}
+
+/// A loop that subscribes again without waiting for anything would leave the others no thread to run
+/// on. Watched from outside of that runtime.
 #[test]
 fn a_responder_goes_on_in_a_runtime_of_one_thread() {
-    let (done, finished) = mpsc::channel();
+    let (done, finished) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {

@@ -1,12 +1,12 @@
-//! Promises 3, 6 and 7 where the stream was deleted and made anew: nothing of the old one is told as
-//! if it were of the new one.
+//! Promises 3, 6 and 7 where the stream was deleted and made anew: nothing of the old one is told
+//! as if it were of the new one.
 
 mod common;
 
 use common::*;
 use libchat::{Cursor, ErrorKind, HistoryOptions, Start, WatchOptions};
 
-/// The receipt was given the incarnation known since the stream was opened.
+/// The incarnation known since the stream was opened is that of the old one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_of_a_stream_made_anew_names_that_stream() {
     let server = TestServer::start();
@@ -46,8 +46,8 @@ async fn history_before_a_cursor_of_another_stream_is_a_conflict() {
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:#}");
 }
 
-/// The mark up to which the old stream's catch-up had to come was kept for the shorter new one: the
-/// watch was never given back to the tail, and a consumer stayed for it.
+/// The mark up to which a catch-up must come is one of the old stream: kept for the new one, which is
+/// shorter, it would hold the watch and a consumer for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_left_behind_before_a_reset_is_given_back_to_the_tail() {
     let server = TestServer::start();

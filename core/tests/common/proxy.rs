@@ -38,6 +38,11 @@ impl Frame<'_> {
         self.reply.is_some_and(|it| it.starts_with("$JS.ACK."))
     }
 
+    /// Whether its payload is text that contains `what`.
+    pub fn says(&self, what: &str) -> bool {
+        std::str::from_utf8(self.payload).is_ok_and(|it| it.contains(what))
+    }
+
     /// Whether it tells the sender of a message that it is stored.
     pub fn is_ack(&self) -> bool {
         let answer: Option<Value> = serde_json::from_slice(self.payload).ok();
