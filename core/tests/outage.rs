@@ -68,8 +68,8 @@ async fn send_in_an_outage(
     send.await.map(drop).map_err(|error| format!("{error:#}"))
 }
 
-/// A loop that subscribes again without waiting for anything would leave the others no thread to run
-/// on. Watched from outside of that runtime.
+/// A loop that subscribes again without waiting for anything would leave the others no thread to
+/// run on. Watched from outside of that runtime.
 #[test]
 fn a_responder_goes_on_in_a_runtime_of_one_thread() {
     let (done, finished) = std::sync::mpsc::channel();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::TestServer;
@@ -23,6 +23,18 @@ fn blocks(language: &str) -> Vec<String> {
         .collect()
 }
 
+/// The built example: `cargo test` without a choice of targets has built it already.
+fn example() -> PathBuf {
+    let this = std::env::current_exe().expect("this program");
+    let program = this.ancestors().nth(2).expect("target/debug").join("examples/two_agents");
+    if !program.exists() {
+        let build = ["build", "--quiet", "--package", "libchat", "--example", "two_agents"];
+        let built = Command::new(env!("CARGO")).args(build).status().expect("cargo runs");
+        assert!(built.success(), "the example is built");
+    }
+    program
+}
+
 #[test]
 fn the_program_is_the_example() {
     let example = read("core/examples/two_agents.rs");
@@ -34,13 +46,12 @@ fn the_program_is_the_example() {
 #[test]
 fn the_program_runs() {
     let server = TestServer::start();
-    let output = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--package", "libchat", "--example", "two_agents"])
+    let output = Command::new(example())
         .env("LIBCHAT_URL", server.server().url())
         .env("NATS_USER", server.server().user())
         .env("NATS_PASSWORD", server.server().password())
         .output()
-        .expect("cargo runs");
+        .expect("the example runs");
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{err}");

@@ -46,8 +46,8 @@ async fn history_before_a_cursor_of_another_stream_is_a_conflict() {
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:#}");
 }
 
-/// The mark up to which a catch-up must come is one of the old stream: kept for the new one, which is
-/// shorter, it would hold the watch and a consumer for ever.
+/// The mark up to which a catch-up must come is one of the old stream: kept for the new one, which
+/// is shorter, it would hold the watch and a consumer for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_left_behind_before_a_reset_is_given_back_to_the_tail() {
     let server = TestServer::start();
