@@ -80,6 +80,6 @@ fn an_answer_that_is_too_large_is_said_and_not_the_last() {
     answer.notice("answering as ben");
     let error = shop.run(&["ask", "ben", "large", "--json"]).error(1);
     assert_eq!((&error["code"], &error["remote_code"]), (&json!("remote"), &json!("too_large")));
-    answer.notice("max payload");
+    answer.notice("Payload size limit of 1048576 exceeded");
     assert_eq!(shop.ok(&["ask", "ben", "small\n"]), "ok\n");
 }

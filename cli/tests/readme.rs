@@ -27,6 +27,7 @@ fn the_commands_run_as_they_stand() {
         .args(["-m", "-e", "-c", &commands()])
         .current_dir(shop.path())
         .envs([("PATH", path.as_str()), ("USER", "ana")])
+        .env("LIBCHAT_NATS_SERVER", common::nats_server())
         .output()
         .expect("bash runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -96,7 +96,7 @@ impl Cluster {
 /// Read from a follower that lags, history and lists missed messages that were acknowledged.
 #[tokio::test(flavor = "multi_thread")]
 async fn history_and_lists_hold_what_was_acknowledged() {
-    let rounds = if long() { 300 } else { 60 };
+    let rounds = if long() { 300 } else { 45 };
     let cluster = Cluster::start().await;
     let (ana, ben) = (cluster.open(1, "ana").await, cluster.open(0, "ben").await);
     let mut start = Start::All;
@@ -161,7 +161,7 @@ async fn left_behind(total: usize, noise: usize) {
 /// tail has skipped.
 #[tokio::test(flavor = "multi_thread")]
 async fn watches_left_behind_again_and_again_get_everything() {
-    left_behind(if long() { 3_000 } else { 300 }, 0).await;
+    left_behind(if long() { 3_000 } else { 200 }, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

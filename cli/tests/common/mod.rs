@@ -45,6 +45,12 @@ pub struct Shop {
     scratch: TempDir,
 }
 
+/// The one that make has been told of, or has installed.
+pub fn nats_server() -> PathBuf {
+    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/../.venv/bin/nats-server");
+    std::env::var_os("LIBCHAT_NATS_SERVER").map_or_else(|| installed.into(), PathBuf::from)
+}
+
 impl Shop {
     /// Without a server.
     pub fn closed() -> Shop {
@@ -85,6 +91,7 @@ impl Shop {
             command.env_remove(variable);
         }
         command.env("HOME", self.scratch.path()).env("USER", "ana").env("TZ", "UTC");
+        command.env("LIBCHAT_NATS_SERVER", nats_server());
         command
     }
 
