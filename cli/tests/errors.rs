@@ -75,7 +75,8 @@ fn a_project_that_is_not_there_is_3() {
     let shop = Shop::open();
     let ran = shop.run(&["read", "plan", "-p", "none"]).code(3);
     let expected = "libchat: open none: stream chat-none: there is none: stream not found (10059)\n\
-                    hint: nobody has opened this project here yet: check its name, and the server\n";
+                    hint: nobody has opened this project here yet: check its name, and the \
+                    server\n";
     assert_eq!(ran.stderr, expected);
     let error = shop.run(&["threads", "-p", "none", "--json"]).error(3);
     assert_eq!((&error["code"], &error["server_code"]), (&json!("not_found"), &json!(10059)));
