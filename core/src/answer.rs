@@ -16,6 +16,7 @@ pub(crate) struct Refusal {
 }
 
 /// `err_code`s that some code asks for by name. Numbers as nats-server's errors.json lists them.
+pub(crate) const CONSUMER_NOT_FOUND: u32 = 10014;
 pub(crate) const CONSUMER_LIMIT: u32 = 10026;
 pub(crate) const MESSAGE_NOT_FOUND: u32 = 10037;
 pub(crate) const STREAM_NAME_IN_USE: u32 = 10058;
@@ -46,7 +47,7 @@ const TABLE: &[(u32, Verdict)] = &[
         Say(ErrorKind::Server, "the stream has as many readers as it may: close some"),
     ),
     (MESSAGE_NOT_FOUND, Say(ErrorKind::NotFound, "")),
-    (10014, Say(ErrorKind::NotFound, "")), // consumer
+    (CONSUMER_NOT_FOUND, Say(ErrorKind::NotFound, "")),
     (10039, Say(ErrorKind::Server, "JetStream is off for this account: enable it for the account")),
     (10047, Say(ErrorKind::Server, "give the account more storage, or drop old messages")),
     (10052, Say(ErrorKind::InvalidArgument, "")), // stream settings the server does not take

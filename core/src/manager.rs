@@ -392,6 +392,8 @@ impl Manager {
         // What does not end in time ends by itself; the server forgets our consumers after 60 s.
         let _ = timeout(CLOSE_TIMEOUT, async {
             self.tasks.wait().await;
+            self.stream.deletes.close();
+            self.stream.deletes.wait().await;
             self.stream.link.flush().await;
         })
         .await;

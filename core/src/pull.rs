@@ -8,8 +8,10 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep_until};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::answer::CONSUMER_NOT_FOUND;
 use crate::api::Failure;
 use crate::error::{Error, ErrorKind};
 use crate::message::Headers;
@@ -22,6 +24,8 @@ const EXPIRES: Duration = Duration::from_secs(60);
 const INACTIVE: Duration = Duration::from_secs(60);
 /// Twice the largest max_payload a server can be given.
 const LARGEST: usize = 128 << 20;
+const DELETE_TIMEOUT: Duration = Duration::from_secs(2);
+const DELETE_PAUSE: Duration = Duration::from_millis(50);
 const SILENCE_SLACK: Duration = Duration::from_millis(500);
 
 /// How a consumer is asked.
@@ -49,6 +53,8 @@ pub(crate) enum From {
 pub(crate) struct Pull {
     stream: Arc<Stream>,
     consumer: String,
+    /// The server has said that the consumer is there.
+    is_made: bool,
     inbox: String,
     messages: Subscriber,
     shape: Shape,
@@ -134,6 +140,7 @@ impl Pull {
         let mut pull = Pull {
             stream: stream.clone(),
             consumer,
+            is_made: false,
             inbox,
             messages,
             shape,
@@ -155,6 +162,7 @@ impl Pull {
         pull.pending = created.num_pending;
         pull.before = created.delivered.stream_seq;
         pull.alive = Instant::now();
+        pull.is_made = true;
         Ok(pull)
     }
 
@@ -322,12 +330,39 @@ impl Pull {
 }
 
 impl Drop for Pull {
+    /// Deletes the consumer. Where that cannot be asked for, the server forgets it by itself.
     fn drop(&mut self) {
-        let link = &self.stream.link;
-        let verb = format!("CONSUMER.DELETE.{}.{}", self.stream.name, self.consumer);
-        if link.is_up() {
-            // Fire and forget: where it does not arrive, the server forgets the consumer by itself.
-            let _ = link.publish_now(&link.api_subject(&verb), None, None, Bytes::new());
+        let stream = self.stream.clone();
+        let verb = format!("CONSUMER.DELETE.{}.{}", stream.name, self.consumer);
+        if !stream.link.is_up() {
+            return;
+        }
+        match Handle::try_current() {
+            Ok(runtime) => {
+                let delete = delete(stream.clone(), verb, self.is_made);
+                stream.deletes.spawn_on(delete, &runtime);
+            }
+            Err(_) => {
+                let subject = stream.link.api_subject(&verb);
+                let _ = stream.link.publish_now(&subject, None, None, Bytes::new());
+            }
+        }
+    }
+}
+
+/// Until the server says that it is done. It works on several requests at a time, so one for a
+/// consumer whose making was given up half-way may come before that.
+async fn delete(stream: Arc<Stream>, verb: String, is_made: bool) {
+    let deadline = Instant::now() + DELETE_TIMEOUT;
+    loop {
+        match stream.link.api::<Value>(&verb, &json!({}), deadline).await {
+            Err(failure) if failure.is(CONSUMER_NOT_FOUND) && !is_made => {
+                if Instant::now() >= deadline {
+                    return;
+                }
+                sleep(DELETE_PAUSE).await;
+            }
+            Ok(_) | Err(_) => return,
         }
     }
 }

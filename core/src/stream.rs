@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::answer::{MESSAGE_NOT_FOUND, STREAM_NAME_IN_USE, STREAM_NOT_FOUND};
 use crate::api::{Failure, wrap};
@@ -28,6 +29,8 @@ pub(crate) struct Stream {
     /// The highest sequence an answer to a send has named.
     highest: AtomicU64,
     refreshing: tokio::sync::Mutex<()>,
+    /// Consumers whose deletion has been asked for and not yet answered.
+    pub(crate) deletes: TaskTracker,
 }
 
 /// What the last STREAM.INFO said, as far as sending needs it.
@@ -125,6 +128,7 @@ impl Stream {
             known: Mutex::new(known),
             highest: AtomicU64::new(0),
             refreshing: tokio::sync::Mutex::new(()),
+            deletes: TaskTracker::new(),
         });
         let what = format!("open {}: stream {}", stream.project.as_str(), stream.name);
         stream.bind(options, deadline).await.map_err(|cause| wrap(cause, what))?;

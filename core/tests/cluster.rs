@@ -47,6 +47,16 @@ fn free_ports(n: usize) -> Vec<u16> {
 impl Cluster {
     /// With the stream of project `demo`, in three replicas.
     async fn start() -> Cluster {
+        for _ in 0..5 {
+            let mut cluster = Cluster::launch();
+            if within("the cluster", cluster.comes_up()).await {
+                return cluster;
+            }
+        }
+        panic!("one of three servers ends, again and again");
+    }
+
+    fn launch() -> Cluster {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let ports = free_ports(6);
         let (clients, routes) = ports.split_at(3);
@@ -71,9 +81,22 @@ impl Cluster {
             }));
         }
         let urls: Vec<_> = clients.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
-        let cluster = Cluster { servers, urls, _folder: folder };
-        eventually("the cluster takes a stream", || cluster.takes_a_stream()).await;
-        cluster
+        Cluster { servers, urls, _folder: folder }
+    }
+
+    /// `false`: a server has ended, since another program was given its port meanwhile.
+    async fn comes_up(&mut self) -> bool {
+        while !(self.takes_clients().await && self.takes_a_stream().await) {
+            if self.servers.iter_mut().any(|it| it.try_wait().expect("our child").is_some()) {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        true
+    }
+
+    async fn takes_clients(&self) -> bool {
+        join_all(self.urls.iter().map(async_nats::connect)).await.iter().all(Result::is_ok)
     }
 
     async fn takes_a_stream(&self) -> bool {
