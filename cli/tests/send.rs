@@ -64,3 +64,16 @@ fn a_thread_can_be_named_by_its_short() {
     let error = shop.run(&["read", "--short", "plan", "--json"]).error(2);
     assert!(text(&error["message"]).contains("8 lower-case hex digits"), "{error}");
 }
+
+#[test]
+fn two_processes_that_open_a_project_at_once_both_succeed() {
+    let shop = Shop::open();
+    for round in 0..50 {
+        let project = format!("p{round}");
+        let send = |body| shop.spawn(&["send", "plan", body, "--project", &project]);
+        for process in [send("one"), send("two")] {
+            process.end().ok();
+        }
+        assert_eq!(shop.json_lines(&["read", "plan", "--project", &project]).len(), 3);
+    }
+}

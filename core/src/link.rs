@@ -335,10 +335,14 @@ impl Link {
         let subject = slot.subject();
         let mark = self.mark();
         self.publish(&subject, None, None, Bytes::new()).await?;
-        let until = deadline.min(Instant::now() + CLOSE_PATIENCE);
-        match self.outcome(&mut slot, &subject, mark, until, &self.closed).await {
+        match self.outcome(&mut slot, &subject, mark, deadline, &self.closed).await {
+            // A new connection has been told of every subscription before anything else.
+            Outcome::Answer(_) | Outcome::Refused(_) | Outcome::Reconnected => Ok(()),
+            Outcome::Silence => {
+                let text = format!("{} did not confirm in time", self.servers());
+                Err(Error::new(ErrorKind::Timeout, text))
+            }
             Outcome::Cancelled => Err(closed()),
-            _ => Ok(()),
         }
     }
 

@@ -229,6 +229,8 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::error::ErrorKind;
     use crate::message::Cursor;
@@ -286,5 +288,17 @@ mod tests {
             assert_eq!(queue.pop().await.expect_err("ended").kind(), ErrorKind::Closed);
         }
         assert!(queue.push(gap(2)), "nobody is told to wait");
+    }
+
+    /// Two entries pushed while nobody waits leave one mark; of two readers that had looked before
+    /// them, the second slept beside its entry.
+    #[tokio::test]
+    async fn two_entries_wake_two_readers() {
+        let queue = queue(4, 1 << 20);
+        assert!(queue.push(gap(1)) && queue.push(gap(2)));
+        for reader in ["first", "second"] {
+            assert!(queue.readable.notified().now_or_never().is_some(), "the {reader} sleeps");
+            assert!(queue.try_pop().is_some(), "the {reader} finds nothing");
+        }
     }
 }

@@ -63,7 +63,7 @@ async fn opening_changes_nothing_of_a_tuned_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_processes_that_open_at_once_both_succeed() {
+async fn two_openers_at_once_both_succeed() {
     let server = TestServer::start();
     let (one, two) = (server.connect().await, server.connect().await);
     for round in 0..50 {

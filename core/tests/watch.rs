@@ -235,7 +235,7 @@ async fn a_slow_reader_among_fast_ones_holds_up_nobody_and_gets_everything() {
     let pad = "x".repeat(300);
     let sends = (0..total).map(|n| {
         let headers = vec![("Pad".into(), pad.clone())];
-        let options = SendOptions { headers, unordered: true, ..Default::default() };
+        let options = SendOptions { headers, ..Default::default() };
         ben.send("plan", n.to_string(), options)
     });
     let publishing = std::time::Instant::now();
