@@ -10,6 +10,11 @@ pub(crate) fn deadline(timeout: Duration) -> Instant {
     Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600))
 }
 
+/// A duration as JetStream's JSON has it.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// A moment, remembered on two clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {

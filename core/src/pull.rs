@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::answer::CONSUMER_NOT_FOUND;
 use crate::api::Failure;
+use crate::clock::nanos;
 use crate::error::{Error, ErrorKind};
 use crate::message::Headers;
 use crate::random;
@@ -376,10 +377,6 @@ fn ends_a_request(description: &str) -> bool {
 
 fn number(headers: Option<&HeaderMap>, name: &str) -> Option<u64> {
     headers?.get(name)?.as_str().parse().ok()
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn rfc3339(ns: i64) -> String {

@@ -22,7 +22,6 @@ use crate::link::Outcome;
 use crate::message::{Cursor, Receipt};
 use crate::mux::Slot;
 use crate::name::Short;
-use crate::state::Mark;
 use crate::stream::{Known, Stream, Which};
 
 /// Sends in flight per manager: where more would only wait at the server.
@@ -149,7 +148,7 @@ impl Flight<'_> {
             let closed = &self.sender.closed;
             match link.outcome(&mut self.slot, &self.subject, mark, until, closed).await {
                 Outcome::Answer(message) => {
-                    if let Some(ack) = self.read(&message, mark).await? {
+                    if let Some(ack) = self.read(&message).await? {
                         return self.receipt(ack, known, floor).await;
                     }
                 }
@@ -207,9 +206,9 @@ impl Flight<'_> {
     }
 
     /// `None`: to be sent again, after a pause.
-    async fn read(&mut self, message: &Message, mark: Mark) -> Result<Option<Ack>, Error> {
+    async fn read(&mut self, message: &Message) -> Result<Option<Ack>, Error> {
         if message.status == Some(StatusCode::NO_RESPONDERS) {
-            self.stream_is_there(mark).await?;
+            self.stream_is_there().await?;
             return self.again().await;
         }
         let ack: Ack = serde_json::from_slice(&message.payload).map_err(|cause| {
@@ -243,7 +242,7 @@ impl Flight<'_> {
     }
 
     /// Nobody took the message: either no leader for now, or no stream at all.
-    async fn stream_is_there(&self, mark: Mark) -> Result<(), Error> {
+    async fn stream_is_there(&self) -> Result<(), Error> {
         let stream = &self.sender.stream;
         if stream.known_now().incarnation == 0 || !stream.link.server_has_jetstream() {
             return Ok(());
@@ -254,7 +253,7 @@ impl Flight<'_> {
                 Err(self.failed(cause))
             }
             Ok(_) | Err(_) => {
-                tracing::debug!(generation = mark.generation, "no leader for the stream");
+                tracing::debug!(stream = stream.name, "no leader for the stream");
                 Ok(())
             }
         }

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::answer::{MESSAGE_NOT_FOUND, STREAM_NAME_IN_USE, STREAM_NOT_FOUND};
 use crate::api::{Failure, wrap};
+use crate::clock::nanos;
 use crate::config::{OpenOptions, Retention};
 use crate::error::{Error, ErrorKind};
 use crate::link::Link;
@@ -393,10 +394,6 @@ fn covers(pattern: &str, wanted: &str) -> bool {
             _ => return false,
         }
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

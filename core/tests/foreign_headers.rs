@@ -3,34 +3,9 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use common::*;
 use libchat::{Start, WatchOptions};
 use serde_json::json;
-
-/// Stores `payload` with these very header bytes, by the raw protocol.
-fn store_raw(server: &TestServer, subject: &str, headers: &[u8], payload: &str) {
-    let server = server.server();
-    let address = server.url().trim_start_matches("nats://");
-    let mut socket = TcpStream::connect(address).expect("connects");
-    let login = json!({"user": server.user(), "pass": server.password(), "verbose": false,
-        "pedantic": false, "headers": true, "protocol": 1});
-    let total = headers.len() + payload.len();
-    write!(socket, "CONNECT {login}\r\nHPUB {subject} {} {total}\r\n", headers.len())
-        .expect("writes");
-    socket.write_all(headers).expect("writes");
-    write!(socket, "{payload}\r\nPING\r\n").expect("writes");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let mut answer = Vec::new();
-    while !String::from_utf8_lossy(&answer).contains("PONG\r\n") {
-        let mut part = [0; 4096];
-        let read = socket.read(&mut part).expect("reads");
-        assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
-        answer.extend_from_slice(&part[..read]);
-    }
-}
 
 /// One of them stopped every watch of the project for ever.
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +26,7 @@ async fn no_header_block_stops_a_watch() {
     for (n, block) in blocks.into_iter().enumerate() {
         let envelope = json!({"id": n.to_string(), "from": "eve", "thread": short.as_str(),
             "body": format!("odd {n}"), "timestamp": "2026-01-02T03:04:05Z"});
-        store_raw(&server, &format!("chat.demo.{short}"), block, &envelope.to_string());
+        server.store_raw(&format!("chat.demo.{short}"), block, &envelope.to_string());
         send(&ben, "plan", &format!("after {n}")).await;
         expected.extend([format!("message odd {n}"), format!("message after {n}")]);
     }

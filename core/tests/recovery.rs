@@ -7,13 +7,7 @@ use common::*;
 use libchat::{Event, Start, WatchOptions};
 use serde_json::json;
 
-const CREATE: &str = "STREAM.CREATE.chat-demo";
-const DELETE: &str = "STREAM.DELETE.chat-demo";
 const PURGE: &str = "STREAM.PURGE.chat-demo";
-
-fn stream() -> serde_json::Value {
-    json!({"name": "chat-demo", "subjects": ["chat.demo.>"], "storage": "file"})
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_has_received_nothing_survives_a_restart() {
@@ -130,12 +124,6 @@ async fn a_cursor_from_before_a_purge_begins_with_a_gap() {
     );
 }
 
-async fn remake(server: &TestServer) {
-    assert_eq!(server.api(DELETE, json!({})).await["success"], true);
-    let made = server.api(CREATE, stream()).await;
-    assert!(made["error"].is_null(), "{made}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_made_anew_under_a_live_watch_is_a_reset() {
     let server = TestServer::start();
@@ -144,7 +132,7 @@ async fn a_stream_made_anew_under_a_live_watch_is_a_reset() {
         let watch = ana.watch("plan", WatchOptions::default()).await.expect("watches");
         send_numbers(&ben, "plan", 0..received).await;
         assert_eq!(events(&watch, received + 1).await.len(), received + 1);
-        remake(&server).await;
+        server.remake_stream().await;
         send_numbers(&ben, "plan", 10..15).await;
         let expected =
             ["reset", "message 10", "message 11", "message 12", "message 13", "message 14"];
@@ -161,7 +149,7 @@ async fn a_stream_made_anew_under_a_detached_watch_is_a_reset() {
     let watch = ana.watch("plan", options).await.expect("watches");
     send_numbers(&ben, "plan", 1..101).await;
     eventually("the slow watch is left behind", || async { ana.stats().detaches > 0 }).await;
-    remake(&server).await;
+    server.remake_stream().await;
     send_numbers(&ben, "plan", 1000..1010).await;
     let mut shown = Vec::new();
     while shown.last().is_none_or(|it| it != "message 1009") {
@@ -183,7 +171,7 @@ async fn a_stream_made_anew_under_a_catch_up_is_a_reset() {
     let options = WatchOptions { queue: 4, ..WatchOptions::from(Start::All) };
     let watch = ana.watch("plan", options).await.expect("watches");
     assert_eq!(numbers(&watch, 20).await, (1..21).collect::<Vec<_>>());
-    remake(&server).await;
+    server.remake_stream().await;
     send_numbers(&ben, "plan", 1000..1010).await;
     let mut shown = Vec::new();
     while shown.last().is_none_or(|it| it != "caught up") {
@@ -207,7 +195,7 @@ async fn a_cursor_of_another_stream_gives_a_reset_then_everything() {
     assert_eq!(numbers(&watch, 5).await, [1, 2, 3, 4, 5]);
     let cursor = watch.cursor();
     drop(watch);
-    remake(&server).await;
+    server.remake_stream().await;
     send_numbers(&ben, "plan", 1..4).await;
     let watch = ana.watch("plan", WatchOptions::from(Start::After(cursor))).await.expect("watches");
     assert_eq!(

@@ -2,39 +2,14 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use common::*;
 use libchat::{OpenOptions, Retention, SendOptions, Start, WatchOptions};
 use serde_json::json;
 
-/// Stores a message whose header block async-nats refuses, as any other client may: by the raw
-/// protocol.
-fn store_with_unreadable_headers(server: &TestServer, subject: &str, payload: &str) {
-    let server = server.server();
-    let address = server.url().trim_start_matches("nats://");
-    let mut socket = TcpStream::connect(address).expect("connects");
-    let login = json!({
-        "user": server.user(), "pass": server.password(), "verbose": false, "pedantic": false,
-        "headers": true, "protocol": 1,
-    });
-    let headers = b"NATS/1.0\r\nBad Name\xff: x\r\n\r\n";
-    let total = headers.len() + payload.len();
-    write!(socket, "CONNECT {login}\r\nHPUB {subject} {} {total}\r\n", headers.len())
-        .expect("writes");
-    socket.write_all(headers).expect("writes");
-    write!(socket, "{payload}\r\nPING\r\n").expect("writes");
-    let mut answer = Vec::new();
-    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    while !String::from_utf8_lossy(&answer).contains("PONG\r\n") {
-        let mut part = [0; 4096];
-        let read = socket.read(&mut part).expect("reads");
-        assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
-        answer.extend_from_slice(&part[..read]);
-    }
-}
+/// A header block that async-nats refuses, as any other client may store.
+const UNREADABLE: &[u8] = b"NATS/1.0\r\nBad Name\xff: x\r\n\r\n";
 
 /// async-nats 0.51 drops the whole connection over a header it cannot read, at each delivery anew:
 /// one such message stopped every watch of the project for ever.
@@ -48,7 +23,7 @@ async fn a_message_with_unreadable_headers_stops_nobody() {
         "timestamp": "2026-01-02T03:04:05Z"});
     send(&ben, "plan", "before").await;
     assert_eq!(events(&live, 2).await, ["caught up", "message before"]);
-    store_with_unreadable_headers(&server, &format!("chat.demo.{short}"), &bad.to_string());
+    server.store_raw(&format!("chat.demo.{short}"), UNREADABLE, &bad.to_string());
     send(&ben, "plan", "after").await;
     assert_eq!(events(&live, 2).await, ["message bad headers", "message after"]);
     let past = ana.watch("plan", WatchOptions::from(Start::All)).await.expect("watches");
@@ -56,7 +31,7 @@ async fn a_message_with_unreadable_headers_stops_nobody() {
     assert_eq!(events(&past, 4).await, all);
     let page = ana.history("plan", Default::default()).await.expect("history");
     assert_eq!(page.messages.len(), 3);
-    store_with_unreadable_headers(&server, &format!("chat.demo.{short}"), &bad.to_string());
+    server.store_raw(&format!("chat.demo.{short}"), UNREADABLE, &bad.to_string());
     let threads = ana.list_threads(Default::default()).await.expect("lists");
     assert_eq!((threads.len(), threads[0].message_count), (1, 4));
     assert!(ana.stats().reconnects > 0, "the fault was not hit: {:?}", ana.stats());

@@ -1,6 +1,8 @@
 //! A nats-server of its own for each test, and what tests ask of it behind libchat's back.
 #![allow(dead_code, unreachable_pub)] // each test file uses a part
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -229,6 +231,28 @@ impl TestServer {
         assert_eq!(deleted["success"], true);
         let made = self.api("STREAM.CREATE.chat-demo", stream_with(json!({}))).await;
         assert!(made["error"].is_null(), "{made}");
+    }
+
+    /// Stores `payload` with these very header bytes, by the raw protocol.
+    pub fn store_raw(&self, subject: &str, headers: &[u8], payload: &str) {
+        let server = &self.server;
+        let address = server.url().trim_start_matches("nats://");
+        let mut socket = TcpStream::connect(address).expect("connects");
+        let login = json!({"user": server.user(), "pass": server.password(), "verbose": false,
+            "pedantic": false, "headers": true, "protocol": 1});
+        let total = headers.len() + payload.len();
+        write!(socket, "CONNECT {login}\r\nHPUB {subject} {} {total}\r\n", headers.len())
+            .expect("writes");
+        socket.write_all(headers).expect("writes");
+        write!(socket, "{payload}\r\nPING\r\n").expect("writes");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut answer = Vec::new();
+        while !String::from_utf8_lossy(&answer).contains("PONG\r\n") {
+            let mut part = [0; 4096];
+            let read = socket.read(&mut part).expect("reads");
+            assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&part[..read]);
+        }
     }
 
     /// How many lines of the server's log contain `text`.
