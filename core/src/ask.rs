@@ -292,12 +292,7 @@ impl Request {
     ///
     /// `code` is a word of at most 64 letters, digits, `_`, `-` or `.`.
     pub async fn fail(mut self, code: &str, text: &str) -> Result<(), Error> {
-        let word = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-        if code.is_empty() || code.len() > CODE_MAX || !code.chars().all(word) {
-            let text =
-                format!("error code {code:?}: must be a word of at most {CODE_MAX} characters");
-            return Err(Error::new(ErrorKind::InvalidArgument, text));
-        }
+        check_code(code)?;
         match self.answer.take() {
             Some(answer) => answer.fail(code, text).await,
             None => Ok(()),
@@ -343,6 +338,15 @@ impl Answer {
         headers.insert(ERROR_CODE, code);
         self.takes_errors.then(|| (headers, Bytes::copy_from_slice(text.as_bytes())))
     }
+}
+
+pub(crate) fn check_code(code: &str) -> Result<(), Error> {
+    let word = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if code.is_empty() || code.len() > CODE_MAX || !code.chars().all(word) {
+        let text = format!("error code {code:?}: must be a word of at most {CODE_MAX} characters");
+        return Err(Error::new(ErrorKind::InvalidArgument, text));
+    }
+    Ok(())
 }
 
 /// Checked before: names and values are what NATS takes.

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Cursor, Start};
 
@@ -122,6 +123,8 @@ pub struct SendOptions {
     pub unordered: bool,
     /// Store only if the thread's newest message is still this one; else `Conflict`.
     pub expect_last: Option<ExpectLast>,
+    /// Ends the call from elsewhere, and has it say what became of the message.
+    pub cancel: Option<Cancel>,
     /// Deadline of the whole call; 10 s by default.
     pub timeout: Duration,
 }
@@ -134,6 +137,7 @@ impl Default for SendOptions {
             headers: Vec::new(),
             unordered: false,
             expect_last: None,
+            cancel: None,
             timeout: Duration::from_secs(10),
         }
     }

@@ -60,6 +60,7 @@ mod json; // JSON as Go reads and writes it
 mod gotime; // timestamps as Go reads and writes them
 mod envelope; // the JSON on the wire
 mod message; // what is handed to users
+mod cancel; // ends a call from somewhere else
 mod config; // options, defaults, checks
 mod filter; // which messages a watch wants
 mod answer; // what the server's refusals mean
@@ -89,6 +90,7 @@ mod epoch; // is the stream still the one the cursor belongs to
 mod fault; // no source: since when, why, and when to try again
 mod reader; // stored messages from a cursor on: what all reading is made of
 mod start; // from where a caller wants to begin to a cursor
+mod wake; // a descriptor for event loops
 mod queue; // from the network to one reader, bounded
 mod taps; // who watches what, and how far each has come
 mod catch_up; // reads on for a watch that was left behind
@@ -106,8 +108,10 @@ mod ask;
 mod manager; // connection and manager: a table of contents
 mod nats_server; // finds and runs the official program
 mod local_server; // one for a folder
+pub mod bridge;
 
 pub use ask::{Reply, Request, Responder};
+pub use cancel::Cancel;
 pub use config::{
     CallOptions, ConnectOptions, ExpectLast, HistoryOptions, OpenOptions, RequestOptions,
     RespondOptions, Retention, SendOptions, WatchOptions,

@@ -150,6 +150,12 @@ impl LocalServer {
         self.place.log_file()
     }
 
+    /// Its address with user and password, as one text for a program that takes no more.
+    pub fn url_with_login(&self) -> String {
+        let login = format!("{}:{}@", self.user(), self.password());
+        self.url().replacen("://", &format!("://{login}"), 1)
+    }
+
     /// What to connect with.
     pub fn connect_options(&self) -> ConnectOptions {
         ConnectOptions {

@@ -30,12 +30,12 @@ use crate::index;
 use crate::link::Link;
 use crate::message::{History, Receipt, Stats, ThreadSummary};
 use crate::name::{
-    Agent, Pattern, Project, Thread, ThreadRef, check_headers, check_id, check_request_subject,
+    Agent, Pattern, Project, ThreadRef, check_headers, check_id, check_request_subject,
     check_respond_subject, text,
 };
 use crate::queue::Budget;
 use crate::random;
-use crate::send::{Outgoing, Sender};
+use crate::send::{Accepted, Outgoing, Sender};
 use crate::stream::Stream;
 use crate::threads;
 use crate::watch::{self, Watch};
@@ -143,7 +143,7 @@ pub struct Manager {
     agent: Agent,
     stream: Arc<Stream>,
     hub: Arc<Hub>,
-    sender: Sender,
+    sender: Arc<Sender>,
     counters: Arc<Counters>,
     closed: CancellationToken,
     tasks: TaskTracker,
@@ -175,19 +175,29 @@ impl Manager {
         body: impl AsRef<[u8]>,
         options: SendOptions,
     ) -> Result<Receipt, Error> {
-        self.check_open()?;
-        let thread = self.stream.project.thread(thread.into())?;
-        let body = text("body", body.as_ref())?;
-        let outgoing = self.outgoing(thread, body, options)?;
-        self.sender.send(outgoing).await
+        let outgoing = self.outgoing(thread.into(), body.as_ref(), options)?;
+        self.sender.enter(outgoing).run().await
+    }
+
+    /// A send whose caller does not wait: its place in the order is the call's. `None` if as many
+    /// as may be are under way.
+    pub(crate) fn accept(
+        &self,
+        thread: ThreadRef<'_>,
+        body: &[u8],
+        options: SendOptions,
+    ) -> Result<Option<Accepted>, Error> {
+        Ok(self.sender.accept(self.outgoing(thread, body, options)?))
     }
 
     fn outgoing(
         &self,
-        thread: Thread,
-        body: &str,
+        thread: ThreadRef<'_>,
+        body: &[u8],
         options: SendOptions,
     ) -> Result<Outgoing, Error> {
+        let thread = self.stream.project.thread(thread)?;
+        let body = text("body", body)?;
         check_headers(&options.headers)?;
         let id_given = options.id.is_some();
         let id = options.id.unwrap_or_else(|| random::hex(ID_BYTES));
@@ -196,9 +206,11 @@ impl Manager {
         if !reply_to.is_empty() {
             check_id(&reply_to).map_err(|cause| wrap(cause, "reply_to"))?;
         }
+        self.check_open().map_err(|closed| closed.about(&id, id_given))?;
         let mut headers = header_map(&options.headers);
         headers.insert("Nats-Msg-Id", id.as_str());
-        let expected = options.expect_last.map(|it| self.expected(it)).transpose()?;
+        let expected = options.expect_last.map(|it| self.expected(it)).transpose();
+        let expected = expected.map_err(|cause| cause.about(&id, id_given))?;
         if let Some(seq) = expected {
             headers.insert("Nats-Expected-Last-Subject-Sequence", seq.to_string());
         }
@@ -219,6 +231,7 @@ impl Manager {
             payload: envelope.encode().into(),
             expected,
             unordered: options.unordered,
+            cancel: options.cancel,
             deadline: deadline(options.timeout),
         })
     }
@@ -433,4 +446,24 @@ impl Drop for Manager {
 
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the manager is closed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compiles only if every verb can run in a task of its own.
+    #[test]
+    fn every_verb_can_be_spawned() {
+        fn can_be_spawned<T: Send + 'static>(_: impl FnOnce(Arc<Manager>) -> T) {}
+        can_be_spawned(|it| async move { it.send("t", "b", Default::default()).await });
+        can_be_spawned(|it| async move { it.watch("t", Default::default()).await });
+        can_be_spawned(|it| async move { it.watch_all(Default::default()).await });
+        can_be_spawned(|it| async move { it.history("t", Default::default()).await });
+        can_be_spawned(|it| async move { it.list_threads(Default::default()).await });
+        can_be_spawned(|it| async move { it.threads_for_agent("a", 1, Default::default()).await });
+        can_be_spawned(|it| async move { it.ask("a", "p", Default::default()).await });
+        can_be_spawned(|it| async move { it.answer(Default::default()).await });
+        can_be_spawned(|it| async move { it.close().await });
+    }
 }

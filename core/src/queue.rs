@@ -1,13 +1,17 @@
 //! A bounded queue from the network to one reader of a watch, and the reason for its end.
 
 use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use crate::error::Error;
 use crate::message::{Event, Message};
+use crate::wake::WakeFd;
 
 /// What an event other than a message counts for.
 const EVENT_WEIGHT: usize = 128;
@@ -77,23 +81,54 @@ impl Entry {
     }
 }
 
+/// What to call when a queue that had nothing to read has something again.
+pub(crate) type Hook = Box<dyn Fn() + Send + Sync>;
+
 pub(crate) struct Queue {
     events_max: usize,
     bytes_max: usize,
     budget: Arc<Budget>,
     state: Mutex<State>,
     readable: Notify,
+    /// For readers without a runtime: they wait in a thread of their own.
+    filled: Condvar,
     room: Notify,
 }
 
 #[derive(Default)]
 struct State {
+    hook: Option<Hook>,
+    fd: Option<WakeFd>,
     entries: VecDeque<Entry>,
     bytes: usize,
     /// Not an entry: a stall that ended before anyone looked is none, and it needs no room.
     stalled: Option<Error>,
     told: bool,
     end: Option<Error>,
+}
+
+impl State {
+    fn is_readable(&self) -> bool {
+        let stall_changed = self.told != self.stalled.is_some();
+        self.end.is_some() || stall_changed || !self.entries.is_empty()
+    }
+
+    fn pop(&mut self) -> Option<Result<Event, Error>> {
+        if let Some(end) = &self.end {
+            return Some(Err(end.clone()));
+        }
+        if self.told && self.stalled.is_none() {
+            self.told = false;
+            return Some(Ok(Event::Resumed));
+        }
+        if let Some(entry) = self.entries.pop_front() {
+            self.bytes -= entry.weight();
+            return Some(Ok(entry.into_event()));
+        }
+        let reason = self.stalled.clone().filter(|_| !self.told)?;
+        self.told = true;
+        Some(Ok(Event::Stalled { reason }))
+    }
 }
 
 impl Queue {
@@ -104,6 +139,7 @@ impl Queue {
             budget: budget.clone(),
             state: Mutex::default(),
             readable: Notify::new(),
+            filled: Condvar::new(),
             room: Notify::new(),
         }
     }
@@ -111,41 +147,33 @@ impl Queue {
     /// Takes `entry` if there is room. An empty queue always has, so that no watch starves for what
     /// others hold, and a message larger than the bound passes alone.
     pub(crate) fn push(&self, entry: Entry) -> bool {
-        let mut state = self.lock();
-        if state.end.is_some() {
-            // Nobody will read it; the hub forgets this watch in a moment.
-            return true;
-        }
         let weight = entry.weight();
-        if !self.has_room(&state, weight) {
-            return false;
-        }
-        state.bytes += weight;
-        state.entries.push_back(entry);
-        drop(state);
-        self.readable.notify_one();
-        true
+        self.change(|state| {
+            if state.end.is_some() {
+                // Nobody will read it; the hub forgets this watch in a moment.
+                return true;
+            }
+            if !self.has_room(state, weight) {
+                return false;
+            }
+            state.bytes += weight;
+            state.entries.push_back(entry);
+            true
+        })
     }
 
     /// Says that there is no source, and why; or that there is one again.
     pub(crate) fn set_stalled(&self, stalled: Option<Error>) {
-        let mut state = self.lock();
-        let changed = state.stalled.is_some() != stalled.is_some();
-        state.stalled = stalled;
-        drop(state);
-        if changed {
-            self.readable.notify_one();
-        }
+        self.change(|state| state.stalled = stalled);
     }
 
     /// Ends the queue: what it holds is dropped, and its reader gets `why`.
     pub(crate) fn end(&self, why: Error) {
-        let mut state = self.lock();
-        state.entries.clear();
-        state.bytes = 0;
-        state.end.get_or_insert(why);
-        drop(state);
-        self.readable.notify_one();
+        self.change(|state| {
+            state.entries.clear();
+            state.bytes = 0;
+            state.end.get_or_insert(why);
+        });
         self.room.notify_one();
     }
 
@@ -160,31 +188,83 @@ impl Queue {
     }
 
     pub(crate) fn try_pop(&self) -> Option<Result<Event, Error>> {
-        let mut state = self.lock();
-        if let Some(end) = &state.end {
-            // Others may wait here too: the end is for all of them.
-            self.readable.notify_one();
-            return Some(Err(end.clone()));
-        }
-        if state.told && state.stalled.is_none() {
-            state.told = false;
-            return Some(Ok(Event::Resumed));
-        }
-        if let Some(entry) = state.entries.pop_front() {
-            state.bytes -= entry.weight();
-            if !state.entries.is_empty() {
-                // Two entries that came while nobody waited have left one mark for two readers.
-                self.readable.notify_one();
+        let next = self.change(State::pop)?;
+        self.room.notify_one();
+        Some(next)
+    }
+
+    /// Appends up to `max` events to `taken`, as many as there are.
+    pub(crate) fn take(&self, max: usize, taken: &mut Vec<Event>) -> Result<(), Error> {
+        let ended = self.change(|state| {
+            for _ in 0..max {
+                match state.pop() {
+                    Some(Ok(event)) => taken.push(event),
+                    Some(Err(end)) => return Err(end),
+                    None => break,
+                }
             }
-            drop(state);
-            self.room.notify_one();
-            return Some(Ok(entry.into_event()));
+            Ok(())
+        });
+        self.room.notify_one();
+        ended
+    }
+
+    /// Waits, in the caller's own thread, until there is something to take; `None`: for ever.
+    pub(crate) fn wait_readable(&self, until: Option<Instant>) {
+        let mut state = self.lock();
+        while !state.is_readable() {
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return,
+                Some(left) => {
+                    let waited = self.filled.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
-        if let Some(reason) = state.stalled.clone().filter(|_| !state.told) {
-            state.told = true;
-            return Some(Ok(Event::Stalled { reason }));
+    }
+
+    /// Has `hook` called whenever there is something to read where there was nothing, and once now
+    /// if there is. It is called under locks: it must not block, nor call back.
+    pub(crate) fn set_hook(&self, hook: Hook) {
+        let mut state = self.lock();
+        if state.is_readable() {
+            hook();
         }
-        None
+        state.hook = Some(hook);
+    }
+
+    /// A descriptor that is readable while there is something to take.
+    pub(crate) fn fd(&self) -> io::Result<OwnedFd> {
+        let mut state = self.lock();
+        let fd = match state.fd.take() {
+            Some(fd) => fd,
+            None => WakeFd::new()?,
+        };
+        if state.is_readable() {
+            fd.raise();
+        }
+        state.fd.insert(fd).duplicate()
+    }
+
+    /// Changes the state, and tells those who wait what came of it.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let was_readable = state.is_readable();
+        let done = change(&mut state);
+        let is_readable = state.is_readable();
+        if is_readable {
+            // Also where it was before: of two readers that wait, each needs a mark of its own.
+            self.readable.notify_one();
+        }
+        if is_readable && !was_readable {
+            self.filled.notify_all();
+            state.fd.iter().for_each(WakeFd::raise);
+            state.hook.iter().for_each(|hook| hook());
+        } else if was_readable && !is_readable {
+            state.fd.iter().for_each(WakeFd::lower);
+        }
+        done
     }
 
     /// Waits until half of the queue is free, so that filling it again is worth a reader.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use async_nats::{HeaderMap, Message, StatusCode};
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{DUPLICATE_IN_PROCESS, Refusal};
 use crate::api::wrap;
+use crate::cancel::{Cancel, cancelled};
 use crate::clock::Stamp;
 use crate::counters::Counters;
 use crate::envelope::Envelope;
@@ -38,6 +39,8 @@ pub(crate) struct Sender {
     closed: CancellationToken,
     lanes: Arc<Lanes>,
     window: Semaphore,
+    /// Sends whose caller does not wait: so many may be under way at once.
+    accepted: Arc<Semaphore>,
 }
 
 /// A message ready to go.
@@ -51,7 +54,24 @@ pub(crate) struct Outgoing {
     /// The thread's last sequence, 0 for an empty one, if the send depends on it.
     pub(crate) expected: Option<u64>,
     pub(crate) unordered: bool,
+    pub(crate) cancel: Option<Cancel>,
     pub(crate) deadline: Instant,
+}
+
+/// A send that has its place in the line of its thread. Dropped before it is written, it stores
+/// nothing; after that the message may be stored.
+pub(crate) struct Sending {
+    sender: Arc<Sender>,
+    outgoing: Outgoing,
+    turn: Option<Turn>,
+    /// Fires when the manager is closed or the caller cancels.
+    stop: CancellationToken,
+}
+
+/// One of the sends that are bounded in number because nobody waits for them.
+pub(crate) struct Accepted {
+    pub(crate) sending: Sending,
+    pub(crate) permit: OwnedSemaphorePermit,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +87,7 @@ struct Ack {
 struct Flight<'a> {
     sender: &'a Sender,
     outgoing: &'a Outgoing,
+    stop: &'a CancellationToken,
     subject: String,
     slot: Slot,
     /// When it was first handed to the network.
@@ -81,46 +102,94 @@ impl Sender {
         stream: Arc<Stream>,
         counters: Arc<Counters>,
         closed: CancellationToken,
-    ) -> Sender {
+    ) -> Arc<Sender> {
         let (lanes, window) = (Arc::default(), Semaphore::new(WINDOW));
-        Sender { stream, counters, closed, lanes, window }
+        let accepted = Arc::new(Semaphore::new(WINDOW));
+        Arc::new(Sender { stream, counters, closed, lanes, window, accepted })
     }
 
-    /// Stores `outgoing`, or says which of two happened: unknown, or not stored.
-    // Dropping the future before the write stores nothing; after it the message may be stored.
-    pub(crate) async fn send(&self, outgoing: Outgoing) -> Result<Receipt, Error> {
-        let subject = self.stream.project.subject(&outgoing.short);
-        let result = self.in_turn(&outgoing, &subject).await;
-        result.map_err(|cause| {
-            wrap(cause, format!("send to {subject}")).about(&outgoing.id, outgoing.id_given)
-        })
+    /// Takes the last place in the line of the thread, at once.
+    pub(crate) fn enter(self: &Arc<Sender>, outgoing: Outgoing) -> Sending {
+        let turn = (!outgoing.unordered).then(|| self.lanes.enter(outgoing.short));
+        let stop = match outgoing.cancel {
+            Some(_) => self.closed.child_token(),
+            None => self.closed.clone(),
+        };
+        Sending { sender: self.clone(), outgoing, turn, stop }
     }
 
-    async fn in_turn(&self, outgoing: &Outgoing, subject: &str) -> Result<Receipt, Error> {
-        let deadline = outgoing.deadline;
-        // The place in the line is taken at the first poll: the order of the calls.
-        let mut turn = (!outgoing.unordered).then(|| self.lanes.enter(outgoing.short));
-        if let Some(turn) = &mut turn {
-            self.wait(turn.come(), deadline).await?;
+    /// As [`Sender::enter`]; `None` if too many such sends are under way.
+    pub(crate) fn accept(self: &Arc<Sender>, outgoing: Outgoing) -> Option<Accepted> {
+        let permit = self.accepted.clone().try_acquire_owned().ok()?;
+        Some(Accepted { sending: self.enter(outgoing), permit })
+    }
+
+    /// Why a send was stopped before it was written.
+    fn stopped(&self) -> Error {
+        if self.closed.is_cancelled() { closed() } else { cancelled() }
+    }
+
+    /// Why a send was stopped while it was under way.
+    fn broken_off(&self) -> Error {
+        if self.closed.is_cancelled() { closed_error() } else { cancelled() }
+    }
+}
+
+impl Sending {
+    /// Stores the message, or says which of two happened: unknown, or not stored.
+    pub(crate) async fn run(mut self) -> Result<Receipt, Error> {
+        let subject = self.sender.stream.project.subject(&self.outgoing.short);
+        let result = match self.outgoing.cancel.clone() {
+            None => self.in_turn(&subject).await,
+            Some(cancel) => {
+                let stop = self.stop.clone();
+                let mut call = std::pin::pin!(self.in_turn(&subject));
+                tokio::select! {
+                    biased;
+                    () = cancel.fired() => {
+                        stop.cancel();
+                        call.await
+                    }
+                    result = &mut call => result,
+                }
+            }
+        };
+        let Outgoing { id, id_given, .. } = &self.outgoing;
+        result.map_err(|cause| wrap(cause, format!("send to {subject}")).about(id, *id_given))
+    }
+
+    async fn in_turn(&mut self, subject: &str) -> Result<Receipt, Error> {
+        let deadline = self.outgoing.deadline;
+        let (sender, stop) = (&self.sender, &self.stop);
+        if let Some(turn) = &mut self.turn {
+            sender.wait(turn.come(), stop, deadline).await?;
         }
-        let _permit = self.wait(self.window.acquire(), deadline).await?;
+        let _permit = sender.wait(sender.window.acquire(), stop, deadline).await?;
         let flight = Flight {
-            sender: self,
-            outgoing,
+            sender,
+            outgoing: &self.outgoing,
+            stop,
             subject: subject.to_owned(),
-            slot: self.stream.link.claim(),
+            slot: sender.stream.link.claim(),
             first: None,
             unresolved: false,
             pause: PAUSE_MIN,
         };
         flight.run().await
     }
+}
 
+impl Sender {
     /// Waits for something that comes before the write.
-    async fn wait<T>(&self, what: impl Future<Output = T>, deadline: Instant) -> Result<T, Error> {
+    async fn wait<T>(
+        &self,
+        what: impl Future<Output = T>,
+        stop: &CancellationToken,
+        deadline: Instant,
+    ) -> Result<T, Error> {
         tokio::select! {
             biased;
-            () = self.closed.cancelled() => Err(closed()),
+            () = stop.cancelled() => Err(self.stopped()),
             done = timeout_at(deadline, what) => done.map_err(|_| {
                 Error::new(ErrorKind::Timeout, "its turn did not come in time; nothing was sent")
             }),
@@ -145,8 +214,7 @@ impl Flight<'_> {
             }
             let until = self.outgoing.deadline.min(Instant::now() + RESEND);
             let link = &self.sender.stream.link;
-            let closed = &self.sender.closed;
-            match link.outcome(&mut self.slot, &self.subject, mark, until, closed).await {
+            match link.outcome(&mut self.slot, &self.subject, mark, until, self.stop).await {
                 Outcome::Answer(message) => {
                     if let Some(ack) = self.read(&message).await? {
                         return self.receipt(ack, known, floor).await;
@@ -156,7 +224,7 @@ impl Flight<'_> {
                 Outcome::Refused(cause) => return Err(self.failed(cause)),
                 Outcome::Cancelled => {
                     self.unresolved = true;
-                    return Err(self.failed(closed_error()));
+                    return Err(self.failed(self.sender.broken_off()));
                 }
             }
             if Instant::now() >= self.outgoing.deadline {
@@ -176,7 +244,7 @@ impl Flight<'_> {
         };
         let known = tokio::select! {
             biased;
-            () = self.sender.closed.cancelled() => return Err(closed()),
+            () = self.stop.cancelled() => return Err(self.sender.stopped()),
             known = standing => known?,
         };
         let age = self.first.map_or(Duration::ZERO, |first| first.age());
@@ -194,7 +262,7 @@ impl Flight<'_> {
         let publish = link.publish(&self.subject, reply, Some(headers.clone()), payload.clone());
         let written = tokio::select! {
             biased;
-            () = self.sender.closed.cancelled() => return Err(closed()),
+            () = self.stop.cancelled() => return Err(self.sender.stopped()),
             written = timeout_at(*deadline, publish) => written,
         };
         written.map_err(|_| link.unreachable())??;
@@ -268,7 +336,7 @@ impl Flight<'_> {
             return Err(self.failed(Error::new(ErrorKind::NoResponders, text)));
         }
         tokio::select! {
-            () = self.sender.closed.cancelled() => Err(self.failed(closed_error())),
+            () = self.stop.cancelled() => Err(self.failed(self.sender.broken_off())),
             () = sleep_until(until) => Ok(None),
         }
     }

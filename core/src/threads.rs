@@ -61,8 +61,9 @@ async fn fetch_missing(
     lasts: &mut HashMap<String, Stored>,
     deadline: Instant,
 ) -> Result<(), Error> {
-    let missing: Vec<&String> = counts.keys().filter(|it| !lasts.contains_key(*it)).collect();
-    let fetches = missing.into_iter().map(|it| stream.message(Which::LastOf(it), deadline));
+    let missing = counts.keys().filter(|it| !lasts.contains_key(*it)).cloned();
+    let missing: Vec<String> = missing.collect();
+    let fetches = missing.into_iter().map(|it| last_of(stream.clone(), it, deadline));
     let mut fetched = futures_util::stream::iter(fetches).buffer_unordered(AT_ONCE);
     let mut found = Vec::new();
     while let Some(last) = fetched.next().await {
@@ -70,6 +71,15 @@ async fn fetch_missing(
     }
     lasts.extend(found.into_iter().map(|last| (last.subject.clone(), last)));
     Ok(())
+}
+
+// Owns what it needs: rustc cannot tell that a future is Send which borrows in a closure.
+async fn last_of(
+    stream: Arc<Stream>,
+    subject: String,
+    deadline: Instant,
+) -> Result<Option<Stored>, Error> {
+    stream.message(Which::LastOf(&subject), deadline).await
 }
 
 /// The last message under each subject, as many as one consumer gives.

@@ -1,16 +1,19 @@
 //! The reader's side of a watch.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::config::WatchOptions;
 use crate::counters::Counters;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::filter::Filter;
 use crate::hub::{Hold, Hub};
 use crate::message::{Cursor, Event, Message, Start};
+use crate::queue::Hook;
 use crate::start;
 use crate::taps::Begin;
 
@@ -87,6 +90,48 @@ impl Watch {
             self.note(event);
         }
         Some(event)
+    }
+
+    /// What is there, up to `max` events, in one step: for readers that want speed.
+    pub fn take(&self, max: usize) -> Result<Vec<Event>, Error> {
+        let mut taken = Vec::new();
+        self.hold.tap.queue.take(max, &mut taken)?;
+        taken.iter().for_each(|event| self.note(event));
+        Ok(taken)
+    }
+
+    /// As [`Watch::take`], but waits in the calling thread up to `timeout` for the first event;
+    /// `None` waits for ever. Not for async code, whose thread it would hold up.
+    pub fn take_blocking(
+        &self,
+        max: usize,
+        timeout: Option<Duration>,
+    ) -> Result<Vec<Event>, Error> {
+        // A time too far to be counted is for ever.
+        let until = timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout));
+        let waits_for_ever = until.is_none();
+        loop {
+            self.hold.tap.queue.wait_readable(until);
+            let taken = self.take(max)?;
+            if !(taken.is_empty() && waits_for_ever) {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// A descriptor for event loops that is readable while [`Watch::take`] has something to say,
+    /// the end included. Poll it, never read it.
+    ///
+    /// Fails with `System` when the process has no descriptor left.
+    pub fn fd(&self) -> Result<OwnedFd, Error> {
+        self.hold.tap.queue.fd().map_err(|cause| {
+            let text = "watch: a descriptor to wait on";
+            Error::new(ErrorKind::System, text).because(cause).hint("close files or sockets")
+        })
+    }
+
+    pub(crate) fn set_hook(&self, hook: Hook) {
+        self.hold.tap.queue.set_hook(hook);
     }
 
     fn note(&self, event: &Event) {

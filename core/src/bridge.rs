@@ -1,0 +1,296 @@
+//! For faces in other languages, whose callers have threads and no async runtime: threads of our
+//! own, waits in the caller's thread, and a check for forked processes.
+//!
+//! It changes with the faces that are built on it; programs in Rust need none of it.
+#![allow(unsafe_code)] // signal masks
+
+use std::cell::Cell;
+use std::io;
+use std::mem::MaybeUninit;
+use std::panic::AssertUnwindSafe;
+use std::process;
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::runtime;
+use tokio::task::AbortHandle;
+
+use crate::ask;
+use crate::cancel::{Cancel, unless_cancelled};
+use crate::config::SendOptions;
+use crate::error::{Error, ErrorKind};
+use crate::manager::Manager;
+use crate::message::Receipt;
+use crate::name::ThreadRef;
+use crate::send::Accepted;
+use crate::watch::Watch;
+
+/// The network is waited for, not computed with: two are enough to decode beside publishing.
+const IO_THREADS: usize = 2;
+
+/// Whose thread this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The host program's.
+    Host,
+    /// A thread of [`spawn_thread`]: it may wait for calls, but not for its own end.
+    Call,
+    /// A runtime's: it must wait for nothing.
+    Io,
+}
+
+thread_local! {
+    static ROLE: Cell<Role> = const { Cell::new(Role::Host) };
+}
+
+/// The calling thread's role.
+pub fn role() -> Role {
+    ROLE.get()
+}
+
+/// Starts a thread with all signals blocked, so that the host's handlers never run on it, nor does
+/// a broken connection end the host by SIGPIPE.
+pub fn spawn_thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Error> {
+    let body = move || {
+        ROLE.set(Role::Call);
+        work();
+    };
+    let thread = with_signals_blocked(|| Builder::new().name(name.to_owned()).spawn(body));
+    thread.map_err(|cause| no_thread(name, cause))
+}
+
+fn no_thread(name: &str, cause: io::Error) -> Error {
+    Error::new(ErrorKind::System, format!("start thread {name}")).because(cause)
+}
+
+/// Threads inherit the mask of the one that starts them, so that there is no moment without it.
+fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: sigfillset initialises `all`, and the first pthread_sigmask, which cannot fail with
+    // these arguments, `before`. Both change nothing but the calling thread's mask.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    }
+    let started = start();
+    // SAFETY: `before` was filled above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    started
+}
+
+/// The process that opened something first.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+/// Notes that this process is about to open something that does not survive a fork.
+pub fn claim_process() {
+    // Fails when it was claimed before, perhaps by this very process.
+    let _ = OWNER.compare_exchange(0, process::id(), Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Whether this process was forked from one that had opened something: its locks may be held and
+/// its threads are gone, so that nothing of libchat may be touched.
+pub fn is_forked() -> bool {
+    let owner = OWNER.load(Ordering::Relaxed);
+    owner != 0 && owner != process::id()
+}
+
+/// Why a call has no result of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// A bug: it panicked.
+    Panicked,
+    /// It was to wait on a thread of the runtime, where nothing may.
+    OwnThread,
+    /// The runtime has ended.
+    Ended,
+}
+
+/// The threads on which a connection works. All calls run there, never on the caller's thread.
+pub struct Runtime {
+    handle: runtime::Handle,
+    runtime: Mutex<Option<runtime::Runtime>>,
+}
+
+impl Runtime {
+    /// Starts the threads; `System` if there can be none.
+    pub fn start() -> Result<Runtime, Error> {
+        let build = || {
+            runtime::Builder::new_multi_thread()
+                .worker_threads(IO_THREADS)
+                .thread_name("libchat-io")
+                .on_thread_start(|| ROLE.set(Role::Io))
+                .enable_all()
+                .build()
+        };
+        let runtime =
+            with_signals_blocked(build).map_err(|cause| no_thread("libchat-io", cause))?;
+        Ok(Runtime { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
+    }
+
+    /// Runs `task` to its end.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        self.handle.spawn(task).abort_handle()
+    }
+
+    /// Starts `call`, which `cancel` may end.
+    pub fn begin<T: Send + 'static>(
+        &self,
+        cancel: Option<Cancel>,
+        call: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Pending<T> {
+        let (sender, result) = sync_channel(1);
+        let task = self.spawn(async move {
+            let call = unless_cancelled(cancel.as_ref(), call);
+            let ended = AssertUnwindSafe(call).catch_unwind().await;
+            // Nobody waits any more where this fails.
+            let _ = sender.send(ended.map_err(|_| Broken::Panicked));
+        });
+        Pending { result, task }
+    }
+
+    /// Stops the threads and waits for their end. Not on one of them.
+    pub fn end(&self) {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(runtime);
+    }
+}
+
+impl Drop for Runtime {
+    /// Without waiting, so that it may be anywhere; after [`Runtime::end`] there is nothing left.
+    fn drop(&mut self) {
+        let runtime = self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        runtime.into_iter().for_each(runtime::Runtime::shutdown_background);
+    }
+}
+
+/// A call under way. Dropping it ends the call.
+pub struct Pending<T> {
+    result: Receiver<Result<Result<T, Error>, Broken>>,
+    task: AbortHandle,
+}
+
+impl<T> Pending<T> {
+    /// Waits in the calling thread for the result.
+    pub fn wait(self) -> Result<Result<T, Error>, Broken> {
+        if role() == Role::Io {
+            return Err(Broken::OwnThread);
+        }
+        self.result.recv().unwrap_or(Err(Broken::Ended))
+    }
+
+    /// The same for at most `limit`; `None` if there is no result yet.
+    pub fn wait_for(&self, limit: Duration) -> Option<Result<Result<T, Error>, Broken>> {
+        if role() == Role::Io {
+            return Some(Err(Broken::OwnThread));
+        }
+        match self.result.recv_timeout(limit) {
+            Ok(result) => Some(result),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Err(Broken::Ended)),
+        }
+    }
+}
+
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Takes a message to be sent without waiting: it is stored in the order of these calls. `None` if
+/// the manager has 1,024 such sends under way already; one fewer as soon as the future ends.
+pub fn accept_send(
+    manager: &Manager,
+    thread: ThreadRef<'_>,
+    body: &[u8],
+    options: SendOptions,
+) -> Result<Option<impl Future<Output = Result<Receipt, Error>> + Send + use<>>, Error> {
+    let accepted = manager.accept(thread, body, options)?;
+    Ok(accepted.map(|Accepted { sending, permit }| async move {
+        let _permit = permit;
+        sending.run().await
+    }))
+}
+
+/// Has `hook` called whenever `watch` has something to take where it had nothing, and once now if
+/// it has. It is called under locks: it must not block, nor call libchat.
+pub fn on_readable(watch: &Watch, hook: impl Fn() + Send + Sync + 'static) {
+    watch.set_hook(Box::new(hook));
+}
+
+/// What [`Request::fail`](crate::Request::fail) asks of a code; for whoever must not lose the
+/// request over it.
+pub fn check_code(code: &str) -> Result<(), Error> {
+    ask::check_code(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// The mask of blocked signals and the name of the calling thread, as the kernel has them.
+    fn status(field: &str) -> String {
+        let status = std::fs::read_to_string("/proc/thread-self/status").expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("field");
+        line.trim().to_owned()
+    }
+
+    #[test]
+    fn threads_have_all_signals_blocked_and_the_starter_has_not() {
+        let before = status("SigBlk:");
+        let (sender, seen) = channel();
+        let thread = spawn_thread("libchat-call", move || {
+            sender.send((status("SigBlk:"), status("Name:"), role())).expect("sent");
+        });
+        let runtime = Runtime::start().expect("starts");
+        let io = runtime.begin(None, async { Ok((status("SigBlk:"), status("Name:"), role())) });
+        for (name, role, seen) in [
+            ("libchat-call", Role::Call, seen.recv().expect("ran")),
+            ("libchat-io", Role::Io, io.wait().expect("ran").expect("ended")),
+        ] {
+            // The two signals that threads themselves need cannot be blocked, nor KILL and STOP.
+            assert_eq!(seen, ("fffffffe7ffbfeff".into(), name.into(), role));
+        }
+        thread.expect("started").join().expect("ends");
+        runtime.end();
+        assert_eq!(status("SigBlk:"), before);
+    }
+
+    #[test]
+    fn a_panic_a_cancel_and_the_end_are_told_apart() {
+        let runtime = Runtime::start().expect("starts");
+        let panics = runtime.begin::<()>(None, async { panic!("on purpose") });
+        assert_eq!(panics.wait().expect_err("panicked"), Broken::Panicked);
+        let cancel = Cancel::new();
+        let call = runtime.begin::<()>(Some(cancel.clone()), std::future::pending());
+        assert!(call.wait_for(Duration::from_millis(1)).is_none());
+        cancel.fire();
+        let error = call.wait().expect("ran").expect_err("cancelled");
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        let left = runtime.begin::<()>(None, std::future::pending());
+        runtime.end();
+        assert_eq!(left.wait().expect_err("ended"), Broken::Ended);
+        let late = runtime.begin(None, async { Ok(()) });
+        assert_eq!(late.wait().expect_err("ended"), Broken::Ended);
+    }
+
+    #[test]
+    fn a_runtimes_thread_never_waits() {
+        let runtime = std::sync::Arc::new(Runtime::start().expect("starts"));
+        let inner = runtime.clone();
+        let outer =
+            runtime.begin(None, async move { Ok(inner.begin(None, async { Ok(()) }).wait()) });
+        let inner = outer.wait().expect("ran").expect("ended");
+        assert_eq!(inner.expect_err("not here"), Broken::OwnThread);
+    }
+}

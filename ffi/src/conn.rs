@@ -1,0 +1,351 @@
+//! Connection
+
+use std::collections::HashMap;
+use std::ffi::c_char;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use libchat::bridge::{self, Runtime};
+use libchat::{Cancel, ConnectOptions, Connection, Error};
+
+use crate::boundary::{boundary, boundary_out};
+use crate::cancel::{cancel_in, libchat_cancel};
+use crate::dispatch::{Dispatcher, is_on_own_thread};
+use crate::error::{Failure, libchat_error};
+use crate::handles::Table;
+use crate::latch::Latch;
+use crate::log;
+use crate::manager::Manager;
+use crate::read::{Options, flags_in, optional_text_in, options_in, timeout_in, wait_in};
+use crate::status::*;
+
+/// A connection to a NATS server, with threads of its own; for any number of managers. It
+/// reconnects by itself.
+pub type libchat_conn = u64;
+
+/// Refuse a server that does not offer TLS.
+pub const LIBCHAT_TLS_REQUIRED: u32 = 1;
+/// Begin TLS before the server speaks, as it must too.
+pub const LIBCHAT_TLS_FIRST: u32 = 2;
+
+/// How to reach and enter a server. All NULL and 0: it is looked for as libchat_connect says.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct libchat_conn_options {
+    /// LIBCHAT_INIT sets it.
+    pub struct_size: usize,
+    /// One or several with commas: "nats://host:4222".
+    pub servers: *const c_char,
+    /// A context of the `nats` program, by name.
+    pub context: *const c_char,
+    /// This connection's name in the server's lists; "libchat" by default.
+    pub name: *const c_char,
+    /// File with user JWT and seed.
+    pub creds_file: *const c_char,
+    /// File with an nkey seed.
+    pub nkey_file: *const c_char,
+    /// User name, with `password`.
+    pub user: *const c_char,
+    /// Password of `user`.
+    pub password: *const c_char,
+    /// Token.
+    pub token: *const c_char,
+    /// PEM file of authorities to trust instead of the system's.
+    pub tls_ca_file: *const c_char,
+    /// PEM file of this client's certificate, with `tls_key_file`.
+    pub tls_cert_file: *const c_char,
+    /// PEM file of the certificate's key.
+    pub tls_key_file: *const c_char,
+    /// JetStream domain, when the stream is behind a leaf node.
+    pub js_domain: *const c_char,
+    /// First part of reply subjects; "_INBOX" by default.
+    pub inbox_prefix: *const c_char,
+    /// Ends the connecting.
+    pub cancel: libchat_cancel,
+    /// Bound on what all watches hold, in bytes; 0 is 64 MiB.
+    pub buffer_bytes: u64,
+    /// How long connecting may take; 0 is 5000.
+    pub timeout_ms: u32,
+    /// Threads for callbacks, started as needed; 0 is 16.
+    pub dispatch_threads: u32,
+    /// LIBCHAT_TLS_REQUIRED, LIBCHAT_TLS_FIRST.
+    pub flags: u32,
+    /// 0.
+    pub reserved0: u32,
+}
+
+// SAFETY: plain data without padding, the size first.
+unsafe impl Options for libchat_conn_options {}
+
+const DISPATCH_THREADS: usize = 16;
+
+static CONNS: Table<Conn> = Table::new(1);
+
+/// Connects.
+///
+/// `options`  NULL for the defaults.
+///
+/// With no address given it looks, in this order, at LIBCHAT_URL, NATS_URL, the nearest
+/// `.libchat/hub.json` upward from the current folder (as `libchat up` writes it), the nearest
+/// `.bones/hub-nats-url` upward, the selected context of the `nats` program, and
+/// nats://127.0.0.1:4222.
+///
+/// Fails with
+///   DISCONNECTED      nobody answers in time; the message lists every place looked at
+///   UNAUTHORIZED      the server refuses the credentials
+///   INVALID_ARGUMENT  an address or a file cannot be read
+///   SYSTEM            no thread can be started
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_connect(
+    options: *const libchat_conn_options,
+    out: *mut libchat_conn,
+    err: *mut *mut libchat_error,
+) -> libchat_status {
+    // SAFETY: the caller keeps the header's rules for every pointer here.
+    unsafe {
+        boundary_out(out, err, |out| {
+            let options = options_in(options)?;
+            let cancel = cancel_in(options.cancel)?;
+            let threads = usize::try_from(options.dispatch_threads).unwrap_or(usize::MAX);
+            let threads = if threads == 0 { DISPATCH_THREADS } else { threads };
+            let conn = Conn::connect(connect_options(&options)?, cancel, threads)?;
+            out.set(conn.handle);
+            Ok(LIBCHAT_OK)
+        })
+    }
+}
+
+/// Begins to close, and returns: for callbacks, and for whoever must not wait. libchat_conn_close
+/// waits for the end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_conn_stop(
+    conn: libchat_conn,
+    err: *mut *mut libchat_error,
+) -> libchat_status {
+    // SAFETY: the caller keeps the header's rules for every pointer here.
+    unsafe {
+        boundary(err, || {
+            CONNS.get(conn)?.start_closing()?;
+            Ok(LIBCHAT_OK)
+        })
+    }
+}
+
+/// Closes: ends every manager with all it has, waits for every on_done and on_sent, and for every
+/// thread of the connection; after OK none of its code runs. What was sent and not confirmed has an
+/// unknown outcome. Closing first what belongs to it is never needed.
+///
+/// Fails with TIMEOUT after `timeout_ms`: it goes on by itself, and may be called again. On a
+/// thread of libchat, as in a callback, it only begins and returns OK. 0 and a closed handle: OK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_conn_close(
+    conn: libchat_conn,
+    timeout_ms: u32,
+    err: *mut *mut libchat_error,
+) -> libchat_status {
+    // SAFETY: the caller keeps the header's rules for every pointer here.
+    unsafe {
+        boundary(err, || {
+            if let Some(conn) = CONNS.get_to_close(conn)? {
+                conn.close(wait_in(timeout_ms))?;
+            }
+            Ok(LIBCHAT_OK)
+        })
+    }
+}
+
+unsafe fn connect_options(options: &libchat_conn_options) -> Result<ConnectOptions, Failure> {
+    flags_in(options.flags, LIBCHAT_TLS_REQUIRED | LIBCHAT_TLS_FIRST)?;
+    let text = |what, text| {
+        // SAFETY: a field of options that the caller vouches for.
+        unsafe { optional_text_in(what, text) }.map(|text| text.map(str::to_owned))
+    };
+    let file = |what, name| text(what, name).map(|name| name.map(PathBuf::from));
+    Ok(ConnectOptions {
+        servers: text("servers", options.servers)?,
+        context: text("context", options.context)?,
+        name: text("name", options.name)?,
+        creds_file: file("creds_file", options.creds_file)?,
+        nkey_file: file("nkey_file", options.nkey_file)?,
+        user: text("user", options.user)?,
+        password: text("password", options.password)?,
+        token: text("token", options.token)?,
+        tls_ca_file: file("tls_ca_file", options.tls_ca_file)?,
+        tls_cert_file: file("tls_cert_file", options.tls_cert_file)?,
+        tls_key_file: file("tls_key_file", options.tls_key_file)?,
+        tls_required: options.flags & LIBCHAT_TLS_REQUIRED != 0,
+        tls_first: options.flags & LIBCHAT_TLS_FIRST != 0,
+        js_domain: text("js_domain", options.js_domain)?,
+        inbox_prefix: text("inbox_prefix", options.inbox_prefix)?,
+        buffer_bytes: usize::try_from(options.buffer_bytes).unwrap_or(usize::MAX),
+        timeout: timeout_in(options.timeout_ms),
+    })
+}
+
+/// One connection: its threads, and the managers on it.
+pub(crate) struct Conn {
+    handle: u64,
+    runtime: Runtime,
+    core: Connection,
+    dispatcher: Arc<Dispatcher>,
+    managers: Mutex<HashMap<u64, Arc<Manager>>>,
+    closing: AtomicBool,
+    closed: Latch,
+    closer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Conn {
+    fn connect(
+        options: ConnectOptions,
+        cancel: Option<Cancel>,
+        threads: usize,
+    ) -> Result<Arc<Conn>, Failure> {
+        refuse_in_log()?;
+        bridge::claim_process();
+        let runtime = Runtime::start()?;
+        let connected = runtime.begin(cancel, libchat::connect(options)).wait();
+        let parts = connected.map_err(Failure::from).and_then(|connected| {
+            let core = connected?;
+            Ok((core, Dispatcher::start(threads)?))
+        });
+        let (core, dispatcher) = match parts {
+            Ok(parts) => parts,
+            Err(failure) => {
+                runtime.end();
+                return Err(failure);
+            }
+        };
+        CONNS.insert(|handle| {
+            Arc::new(Conn {
+                handle,
+                runtime,
+                core,
+                dispatcher,
+                managers: Mutex::default(),
+                closing: AtomicBool::new(false),
+                closed: Latch::default(),
+                closer: Mutex::new(None),
+            })
+        })
+    }
+
+    pub(crate) fn of(handle: libchat_conn) -> Result<Arc<Conn>, Failure> {
+        let conn = CONNS.get(handle)?;
+        if conn.is_closing() { Err(closed()) } else { Ok(conn) }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn core(&self) -> &Connection {
+        &self.core
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.dispatcher
+    }
+
+    /// Runs `call` on the connection's threads, and waits for it.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        cancel: Option<Cancel>,
+        call: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        refuse_in_log()?;
+        Ok(self.runtime.begin(cancel, call).wait()??)
+    }
+
+    /// Adds a manager, unless the connection closes.
+    pub(crate) fn add(&self, handle: u64, manager: &Arc<Manager>) -> Result<(), Failure> {
+        let mut managers = self.managers();
+        if self.is_closing() {
+            return Err(closed());
+        }
+        managers.insert(handle, manager.clone());
+        Ok(())
+    }
+
+    pub(crate) fn forget(&self, manager: u64) {
+        let forgotten = self.managers().remove(&manager);
+        drop(forgotten);
+    }
+
+    /// Has a thread of its own close it, unless one does already.
+    fn start_closing(self: &Arc<Conn>) -> Result<(), Failure> {
+        // Under their lock, so that no manager is added after they were looked at.
+        let managers = self.managers();
+        if self.closing.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        drop(managers);
+        let conn = self.clone();
+        match bridge::spawn_thread("libchat-close", move || conn.wind_up()) {
+            Ok(thread) => {
+                *self.closer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+                Ok(())
+            }
+            Err(error) => {
+                self.closing.store(false, Ordering::Release);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn close(self: &Arc<Conn>, limit: Option<Duration>) -> Result<(), Failure> {
+        self.start_closing()?;
+        if is_on_own_thread() {
+            return Ok(());
+        }
+        self.closed.wait("the connection", limit)?;
+        let closer = self.closer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It has nothing left to do that could panic.
+        closer.into_iter().for_each(|closer| drop(closer.join()));
+        Ok(())
+    }
+
+    fn wind_up(&self) {
+        let managers: Vec<Arc<Manager>> = self.managers().values().cloned().collect();
+        managers.iter().for_each(|manager| manager.start_closing());
+        for manager in managers {
+            manager.wait_closed();
+        }
+        let core = self.core.clone();
+        let closed = self.runtime.begin(None, async move {
+            core.close().await;
+            Ok(())
+        });
+        if let Err(broken) = closed.wait() {
+            tracing::error!(?broken, "closing the connection");
+        }
+        self.dispatcher.stop();
+        self.runtime.end();
+        // Nobody else takes it out.
+        drop(CONNS.remove(self.handle));
+        self.closed.set();
+    }
+
+    fn managers(&self) -> MutexGuard<'_, HashMap<u64, Arc<Manager>>> {
+        self.managers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A log callback may be on any thread, and under any lock of ours.
+pub(crate) fn refuse_in_log() -> Result<(), Failure> {
+    if log::in_callback() {
+        let text = "this call waits, which a log callback must not";
+        return Err(Failure::new(LIBCHAT_ERR_WOULD_DEADLOCK, text));
+    }
+    Ok(())
+}
+
+fn closed() -> Failure {
+    Failure::closed("this connection is closed")
+}

@@ -1,0 +1,48 @@
+//! Something that happens once and is waited for.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::Failure;
+use crate::status::*;
+
+#[derive(Default)]
+pub(crate) struct Latch {
+    happened: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Latch {
+    pub(crate) fn set(&self) {
+        *self.happened.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for it; fails with TIMEOUT after `limit`, which `None` is not.
+    pub(crate) fn wait(&self, what: &str, limit: Option<Duration>) -> Result<(), Failure> {
+        let until = until(limit);
+        let mut happened = self.happened.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*happened {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            happened = match left {
+                None => self.changed.wait(happened).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return Err(late(what)),
+                Some(left) => {
+                    let waited = self.changed.wait_timeout(happened, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        Ok(())
+    }
+}
+
+/// A time too far to be counted is for ever.
+pub(crate) fn until(limit: Option<Duration>) -> Option<Instant> {
+    limit.and_then(|limit| Instant::now().checked_add(limit))
+}
+
+pub(crate) fn late(what: &str) -> Failure {
+    Failure::new(LIBCHAT_ERR_TIMEOUT, &format!("{what} has not ended in time; it goes on ending"))
+        .hint("call again to go on waiting; a callback that does not return keeps it")
+}

@@ -1,0 +1,332 @@
+//! Manager: one agent in one project
+
+use std::collections::HashMap;
+use std::ffi::c_char;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use libchat::bridge;
+use libchat::{Cancel, Error, OpenOptions, Retention, thread_short};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::boundary::{boundary, boundary_out};
+use crate::cancel::{cancel_in, libchat_cancel};
+use crate::completions::{Completer, Completions};
+use crate::conn::{Conn, libchat_conn, refuse_in_log};
+use crate::dispatch::{UserData, is_on_own_thread};
+use crate::error::{Failure, libchat_error};
+use crate::handles::Table;
+use crate::latch::Latch;
+use crate::read::{Options, flags_in, options_in, text_in, timeout_in, wait_in};
+use crate::responder::Responder;
+use crate::send::libchat_sent_fn;
+use crate::status::*;
+use crate::watcher::Watcher;
+
+/// One agent in one project, with all verbs.
+pub type libchat_manager = u64;
+
+/// The stream must exist already: else NOT_FOUND.
+pub const LIBCHAT_BIND_ONLY: u32 = 1;
+/// Apply `max_retention_age_ns`, to an old stream too.
+pub const LIBCHAT_SET_RETENTION: u32 = 2;
+
+/// Who opens what.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct libchat_manager_options {
+    /// LIBCHAT_INIT sets it.
+    pub struct_size: usize,
+    /// Must be given; up to 256 bytes.
+    pub agent_id: *const c_char,
+    /// Must be given; no "." "*" ">" "/" "\" space, no "$" first.
+    pub project: *const c_char,
+    /// Ends the opening.
+    pub cancel: libchat_cancel,
+    /// With LIBCHAT_SET_RETENTION: how long the server keeps messages, at least 100 ms; 0 is for
+    /// ever. Without it 0: a stream is left as it is, and a new one keeps messages for ever.
+    pub max_retention_age_ns: i64,
+    /// How many watches may be live at once; 0 is 1024.
+    pub max_subscribers: u32,
+    /// How long opening may take; 0 is 10000.
+    pub timeout_ms: u32,
+    /// LIBCHAT_BIND_ONLY, LIBCHAT_SET_RETENTION.
+    pub flags: u32,
+    /// 0.
+    pub reserved0: u32,
+}
+
+// SAFETY: plain data without padding, the size first.
+unsafe impl Options for libchat_manager_options {}
+
+static MANAGERS: Table<Manager> = Table::new(2);
+
+/// Opens a project as an agent, making the project's stream if there is none. Of a stream that
+/// exists nothing is changed, but for LIBCHAT_SET_RETENTION. Rights to bind only, to send only or
+/// to read only are enough for what they allow.
+///
+/// Fails with
+///   CONFLICT   the stream's settings would break what libchat promises; the message names them
+///   NOT_FOUND  there is no stream, and LIBCHAT_BIND_ONLY is set
+///   SERVER     JetStream is off
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_open(
+    conn: libchat_conn,
+    options: *const libchat_manager_options,
+    out: *mut libchat_manager,
+    err: *mut *mut libchat_error,
+) -> libchat_status {
+    // SAFETY: the caller keeps the header's rules for every pointer here.
+    unsafe {
+        boundary_out(out, err, |out| {
+            let conn = Conn::of(conn)?;
+            let options = options_in(options)?;
+            let project = text_in("project", options.project)?.to_owned();
+            let agent = text_in("agent_id", options.agent_id)?.to_owned();
+            let cancel = cancel_in(options.cancel)?;
+            let options = open_options(&options)?;
+            let core = conn.core().clone();
+            let opened = async move { core.open(&project, &agent, options).await };
+            let manager = Manager::add(&conn, conn.run(cancel, opened)?)?;
+            out.set(manager.handle);
+            Ok(LIBCHAT_OK)
+        })
+    }
+}
+
+/// Closes: ends every watch and responder and every send, and waits for each on_done and on_sent.
+/// Its consumers on the server are deleted. The connection stays.
+///
+/// Fails with TIMEOUT after `timeout_ms`: it goes on by itself, and may be called again. On a
+/// thread of libchat, as in a callback, it only begins and returns OK. 0 and a closed handle: OK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_manager_close(
+    manager: libchat_manager,
+    timeout_ms: u32,
+    err: *mut *mut libchat_error,
+) -> libchat_status {
+    // SAFETY: the caller keeps the header's rules for every pointer here.
+    unsafe {
+        boundary(err, || {
+            let Some(manager) = MANAGERS.get_to_close(manager)? else { return Ok(LIBCHAT_OK) };
+            manager.start_closing();
+            if !is_on_own_thread() {
+                manager.closed.wait("the manager", wait_in(timeout_ms))?;
+            }
+            Ok(LIBCHAT_OK)
+        })
+    }
+}
+
+/// Writes the thread's short into `out`, which must have room for 9 characters: the 8 hex digits
+/// that address it on the wire. Asks no server.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_thread_short(
+    project: *const c_char,
+    thread: *const c_char,
+    out: *mut c_char,
+    err: *mut *mut libchat_error,
+) -> libchat_status {
+    // SAFETY: the caller keeps the header's rules for every pointer here.
+    unsafe {
+        boundary_out(out.cast::<[c_char; 9]>(), err, |out| {
+            let short = thread_short(text_in("project", project)?, text_in("thread", thread)?)?;
+            let mut text = [0; 9];
+            for (to, from) in text.iter_mut().zip(short.as_str().bytes()) {
+                *to = from.cast_signed();
+            }
+            out.set(text);
+            Ok(LIBCHAT_OK)
+        })
+    }
+}
+
+fn open_options(options: &libchat_manager_options) -> Result<OpenOptions, Failure> {
+    flags_in(options.flags, LIBCHAT_BIND_ONLY | LIBCHAT_SET_RETENTION)?;
+    let mut read =
+        OpenOptions { create: options.flags & LIBCHAT_BIND_ONLY == 0, ..Default::default() };
+    let age = options.max_retention_age_ns;
+    read.retention = match (options.flags & LIBCHAT_SET_RETENTION != 0, u64::try_from(age)) {
+        (false, Ok(0)) => Retention::Keep,
+        (false, _) => {
+            let text = "max_retention_age_ns: set without LIBCHAT_SET_RETENTION";
+            return Err(Failure::invalid(text));
+        }
+        (true, Ok(0)) => Retention::Unbounded,
+        (true, Ok(age)) => Retention::MaxAge(Duration::from_nanos(age)),
+        (true, Err(_)) => {
+            return Err(Failure::invalid(&format!("max_retention_age_ns: {age}: below 0")));
+        }
+    };
+    if options.max_subscribers != 0 {
+        read.max_subscribers = usize::try_from(options.max_subscribers).unwrap_or(usize::MAX);
+    }
+    read.timeout = timeout_in(options.timeout_ms).unwrap_or(read.timeout);
+    Ok(read)
+}
+
+/// A manager with everything that calls back for it.
+pub(crate) struct Manager {
+    handle: u64,
+    conn: Arc<Conn>,
+    core: Arc<libchat::Manager>,
+    completions: Arc<Completions>,
+    children: Mutex<Children>,
+    /// One token for each call under way, and each last callback that has not returned yet.
+    pending: TaskTracker,
+    closed: Latch,
+    /// A call on it panicked: its state cannot be trusted.
+    poisoned: AtomicBool,
+}
+
+#[derive(Default)]
+struct Children {
+    closing: bool,
+    watches: HashMap<u64, Arc<Watcher>>,
+    responders: HashMap<u64, Arc<Responder>>,
+}
+
+impl Manager {
+    fn add(conn: &Arc<Conn>, core: libchat::Manager) -> Result<Arc<Manager>, Failure> {
+        let manager = MANAGERS.insert(|handle| {
+            Arc::new(Manager {
+                handle,
+                conn: conn.clone(),
+                core: Arc::new(core),
+                completions: Completions::new(conn.dispatcher().clone()),
+                children: Mutex::default(),
+                pending: TaskTracker::new(),
+                closed: Latch::default(),
+                poisoned: AtomicBool::new(false),
+            })
+        })?;
+        if let Err(closed) = conn.add(manager.handle, &manager) {
+            drop(MANAGERS.remove(manager.handle));
+            return Err(closed);
+        }
+        Ok(manager)
+    }
+
+    pub(crate) fn of(handle: libchat_manager) -> Result<Arc<Manager>, Failure> {
+        let manager = MANAGERS.get(handle)?;
+        if manager.conn.is_closing() || manager.children().closing {
+            return Err(closed());
+        }
+        if manager.poisoned.load(Ordering::Relaxed) {
+            return Err(Failure::panicked());
+        }
+        Ok(manager)
+    }
+
+    pub(crate) fn core(&self) -> &Arc<libchat::Manager> {
+        &self.core
+    }
+
+    pub(crate) fn conn(&self) -> &Arc<Conn> {
+        &self.conn
+    }
+
+    /// What will tell the host of a send that it does not wait for.
+    pub(crate) fn completer(&self, on_sent: libchat_sent_fn, user_data: UserData) -> Completer {
+        Completer::new(self.completions.clone(), on_sent, user_data, self.token())
+    }
+
+    /// Runs `call` on the connection's threads, and waits for it.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        cancel: Option<Cancel>,
+        call: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        refuse_in_log()?;
+        // Close waits for it too: a send must say what became of it before the threads end.
+        let _token = self.token();
+        let ended = self.conn.runtime().begin(cancel, call).wait();
+        if ended.as_ref().is_err_and(|it| *it == bridge::Broken::Panicked) {
+            self.poisoned.store(true, Ordering::Relaxed);
+        }
+        Ok(ended??)
+    }
+
+    /// For something whose last callback is to come: close waits until it is dropped.
+    pub(crate) fn token(&self) -> TaskTrackerToken {
+        self.pending.token()
+    }
+
+    /// Adds a watch, unless the manager closes.
+    pub(crate) fn add_watch(&self, handle: u64, watch: &Arc<Watcher>) -> Result<(), Failure> {
+        let mut children = self.children();
+        if children.closing {
+            return Err(closed());
+        }
+        children.watches.insert(handle, watch.clone());
+        Ok(())
+    }
+
+    pub(crate) fn forget_watch(&self, handle: u64) {
+        let forgotten = self.children().watches.remove(&handle);
+        drop(forgotten);
+    }
+
+    /// Adds a responder, unless the manager closes.
+    pub(crate) fn add_responder(&self, handle: u64, it: &Arc<Responder>) -> Result<(), Failure> {
+        let mut children = self.children();
+        if children.closing {
+            return Err(closed());
+        }
+        children.responders.insert(handle, it.clone());
+        Ok(())
+    }
+
+    pub(crate) fn forget_responder(&self, handle: u64) {
+        let forgotten = self.children().responders.remove(&handle);
+        drop(forgotten);
+    }
+
+    /// Ends all it has, unless that is under way; [`Latch`] `closed` says when it is done.
+    pub(crate) fn start_closing(self: &Arc<Manager>) {
+        let mut children = self.children();
+        if std::mem::replace(&mut children.closing, true) {
+            return;
+        }
+        let watches: Vec<Arc<Watcher>> = children.watches.values().cloned().collect();
+        let responders: Vec<Arc<Responder>> = children.responders.values().cloned().collect();
+        drop(children);
+        watches.iter().for_each(|watch| watch.end());
+        responders.iter().for_each(|responder| responder.end());
+        let manager = self.clone();
+        self.conn.runtime().spawn(async move {
+            manager.core.close().await;
+            manager.pending.close();
+            manager.pending.wait().await;
+            manager.release();
+        });
+    }
+
+    /// Nothing calls back any more: takes all of it out of the tables.
+    fn release(&self) {
+        let (watches, responders) = {
+            let mut children = self.children();
+            (std::mem::take(&mut children.watches), std::mem::take(&mut children.responders))
+        };
+        watches.keys().for_each(|handle| Watcher::remove(*handle));
+        responders.keys().for_each(|handle| Responder::remove(*handle));
+        drop(MANAGERS.remove(self.handle));
+        self.conn.forget(self.handle);
+        self.closed.set();
+    }
+
+    pub(crate) fn wait_closed(&self) {
+        // Without a limit it cannot be late.
+        let _ = self.closed.wait("the manager", None);
+    }
+
+    fn children(&self) -> MutexGuard<'_, Children> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn closed() -> Failure {
+    Failure::closed("this manager is closed")
+}

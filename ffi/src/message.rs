@@ -1,0 +1,256 @@
+//! Messages and cursors
+//!
+//! Messages never change, and need no handle: one that you retain outlives its watch, its manager
+//! and its connection. All functions here may run on several threads at once. They take NULL and
+//! answer with nothing: an empty text, 0, NULL.
+
+use std::ffi::{CStr, c_char};
+use std::sync::{Arc, OnceLock};
+
+use libchat::{Cursor, Message};
+
+use crate::boundary::{Empty, boundary, boundary_out};
+use crate::bytes::{Headers, Texts, libchat_bytes, libchat_header};
+use crate::error::libchat_error;
+use crate::local_server::text_out;
+use crate::read::text_in;
+use crate::status::*;
+
+/// The longest id; none is empty or has controls.
+pub const LIBCHAT_ID_MAX: usize = 64;
+
+/// A buffer of this size holds any cursor's text.
+pub const LIBCHAT_CURSOR_SIZE: usize = 64;
+
+/// A place in one project's stream: save it, as text, and go on from it in any process. All zero is
+/// none. Cursors are in order by `seq` if they have the same `incarnation`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct libchat_cursor {
+    /// The stream's creation time, in Unix nanoseconds.
+    pub incarnation: u64,
+    /// The message's number in the stream.
+    pub seq: u64,
+    /// A mark, to notice a restored stream; 0 is unknown.
+    pub check: u32,
+    /// 0.
+    pub reserved0: u32,
+}
+
+// SAFETY: plain numbers.
+unsafe impl Empty for libchat_cursor {}
+
+impl From<Cursor> for libchat_cursor {
+    fn from(cursor: Cursor) -> libchat_cursor {
+        let Cursor { incarnation, seq, check } = cursor;
+        libchat_cursor { incarnation, seq, check, reserved0: 0 }
+    }
+}
+
+impl From<libchat_cursor> for Cursor {
+    fn from(cursor: libchat_cursor) -> Cursor {
+        let libchat_cursor { incarnation, seq, check, .. } = cursor;
+        Cursor { incarnation, seq, check }
+    }
+}
+
+/// A stored message.
+pub struct libchat_message {
+    message: Arc<Message>,
+    texts: Texts<6>,
+    headers: OnceLock<Headers>,
+}
+
+const ID: usize = 0;
+const SENDER: usize = 1;
+const THREAD: usize = 2;
+const SHORT: usize = 3;
+const REPLY_TO: usize = 4;
+const BODY: usize = 5;
+
+impl libchat_message {
+    pub(crate) fn new(message: Arc<Message>) -> Arc<libchat_message> {
+        let optional = |text: &Option<String>| text.as_deref().unwrap_or_default().to_owned();
+        let (thread, reply_to) = (optional(&message.thread), optional(&message.reply_to));
+        let texts = Texts::new([
+            message.id.as_bytes(),
+            message.sender.as_bytes(),
+            thread.as_bytes(),
+            message.short.as_str().as_bytes(),
+            reply_to.as_bytes(),
+            message.body.as_bytes(),
+        ]);
+        Arc::new(libchat_message { message, texts, headers: OnceLock::new() })
+    }
+
+    fn headers(&self) -> &[libchat_header] {
+        self.headers.get_or_init(|| Headers::new(&self.message.headers)).fields()
+    }
+}
+
+unsafe fn text(message: *const libchat_message, n: usize) -> libchat_bytes {
+    // SAFETY: passed on from the caller.
+    unsafe { message.as_ref() }.map_or(libchat_bytes::EMPTY, |message| message.texts.get(n))
+}
+
+/// The id its sender gave it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_id(message: *const libchat_message) -> libchat_bytes {
+    // SAFETY: the caller keeps the header's rules for `message`.
+    unsafe { text(message, ID) }
+}
+
+/// Who wrote it, as the sender says; nothing proves it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_sender(message: *const libchat_message) -> libchat_bytes {
+    // SAFETY: the caller keeps the header's rules for `message`.
+    unsafe { text(message, SENDER) }
+}
+
+/// The thread's name; empty if the sender did not store it, or it is not the short's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_thread(message: *const libchat_message) -> libchat_bytes {
+    // SAFETY: the caller keeps the header's rules for `message`.
+    unsafe { text(message, THREAD) }
+}
+
+/// The thread's 8 hex digits, by which it can be addressed too (LIBCHAT_BY_SHORT).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_short(message: *const libchat_message) -> *const c_char {
+    // SAFETY: the caller keeps the header's rules for `message`.
+    unsafe { text(message, SHORT) }.data.cast()
+}
+
+/// The id of the message that this one answers, or empty.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_reply_to(
+    message: *const libchat_message,
+) -> libchat_bytes {
+    // SAFETY: the caller keeps the header's rules for `message`.
+    unsafe { text(message, REPLY_TO) }
+}
+
+/// The text: UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_body(message: *const libchat_message) -> libchat_bytes {
+    // SAFETY: the caller keeps the header's rules for `message`.
+    unsafe { text(message, BODY) }
+}
+
+/// When it was sent, by the sender's clock, in Unix nanoseconds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_sent_ns(message: *const libchat_message) -> i64 {
+    // SAFETY: the caller keeps the header's rules for `message`.
+    unsafe { message.as_ref() }.map_or(0, |it| nanos(it.message.sent_at))
+}
+
+/// When it was stored, by the server's clock, in Unix nanoseconds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_time_ns(message: *const libchat_message) -> i64 {
+    // SAFETY: the caller keeps the header's rules for `message`.
+    unsafe { message.as_ref() }.map_or(0, |it| nanos(it.message.time))
+}
+
+/// Its place: go on from here to get what follows.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_cursor(message: *const libchat_message) -> libchat_cursor {
+    // SAFETY: the caller keeps the header's rules for `message`.
+    unsafe { message.as_ref() }.map_or_else(Default::default, |it| it.message.cursor.into())
+}
+
+/// The first header field under `name`, compared to the letter as NATS does; NULL if none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_header(
+    message: *const libchat_message,
+    name: *const c_char,
+) -> *const c_char {
+    let none = std::ptr::null();
+    if name.is_null() {
+        return none;
+    }
+    // SAFETY: the caller keeps the header's rules for both; a field's name is NUL-terminated.
+    unsafe {
+        let Some(message) = message.as_ref() else { return none };
+        let wanted = CStr::from_ptr(name);
+        let mut fields = message.headers().iter();
+        fields.find(|field| CStr::from_ptr(field.name) == wanted).map_or(none, |field| field.value)
+    }
+}
+
+/// Gives all header fields, sorted by name, and answers how many; `out` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_headers(
+    message: *const libchat_message,
+    out: *mut *const libchat_header,
+) -> usize {
+    // SAFETY: the caller keeps the header's rules for both pointers.
+    unsafe {
+        let fields = message.as_ref().map_or(&[][..], |message| message.headers());
+        if !out.is_null() {
+            out.write(if fields.is_empty() { std::ptr::null() } else { fields.as_ptr() });
+        }
+        fields.len()
+    }
+}
+
+/// Keeps a message that a callback or a list has lent, until libchat_message_release. Answers it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_retain(
+    message: *const libchat_message,
+) -> *const libchat_message {
+    if !message.is_null() {
+        // SAFETY: every message is in an Arc, and the caller has one alive.
+        unsafe { Arc::increment_strong_count(message) };
+    }
+    message
+}
+
+/// Gives back a message that was retained.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_release(message: *const libchat_message) {
+    if !message.is_null() {
+        // SAFETY: retained before, and released once for that.
+        unsafe { Arc::decrement_strong_count(message) };
+    }
+}
+
+/// Writes a cursor as text: "c1.<hex>.<number>.<hex>". LIBCHAT_CURSOR_SIZE bytes hold any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_cursor_format(
+    cursor: libchat_cursor,
+    out: *mut c_char,
+    size: usize,
+    err: *mut *mut libchat_error,
+) -> libchat_status {
+    // SAFETY: the caller keeps the header's rules for every pointer here.
+    unsafe {
+        boundary(err, || {
+            if size > 0 && !out.is_null() {
+                out.write(0);
+            }
+            text_out("out", &Cursor::from(cursor).to_string(), out, size)
+        })
+    }
+}
+
+/// Reads a cursor from its text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_cursor_parse(
+    text: *const c_char,
+    out: *mut libchat_cursor,
+    err: *mut *mut libchat_error,
+) -> libchat_status {
+    // SAFETY: the caller keeps the header's rules for every pointer here.
+    unsafe {
+        boundary_out(out, err, |out| {
+            out.set(text_in("cursor", text)?.parse::<Cursor>()?.into());
+            Ok(LIBCHAT_OK)
+        })
+    }
+}
+
+/// Beyond the years 1677 to 2262 the nearest that can be said.
+fn nanos(time: time::OffsetDateTime) -> i64 {
+    let nanos = time.unix_timestamp_nanos();
+    i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
+}
