@@ -198,16 +198,14 @@ void libchat_error_free(libchat_error *error);
  */
 
 /* Takes one line of the log. `level` is 1 for errors, 2 for warnings, 3 for what is worth knowing,
- * 4 and 5 for whoever looks for a fault; `target` says which part of libchat speaks. Both texts
- * end with the call. It runs on any thread, must return soon, and must call nothing of libchat
- * that waits (WOULD_DEADLOCK); what libchat would log meanwhile on that thread is dropped. */
+ * 4 and 5 for whoever looks for a fault; `target` says which part of libchat speaks. Both texts end
+ * with the call. It runs on any thread, perhaps under a lock of libchat: it must return soon, and
+ * every function that has a status answers WOULD_DEADLOCK in it. */
 typedef void (*libchat_log_fn)(int32_t level, const char *target, libchat_bytes text,
     void *user_data);
 
 /* Has the log written by `log`, up to `level_max` (1 to 5); NULL ends it, as it is at the start.
- * For the whole process. When it returns, the function set before runs no more.
- *
- * Fails with WOULD_DEADLOCK inside a log callback. */
+ * For the whole process. When it returns, the function set before runs no more. */
 libchat_status libchat_set_log(libchat_log_fn log, void *user_data, int32_t level_max);
 
 /*

@@ -8,7 +8,7 @@ use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +26,8 @@ const TAKES_ERRORS: &str = "Libchat-Takes-Errors";
 const ERROR_CODE: &str = "Libchat-Error-Code";
 /// Bytes of requests held for a responder that is slow to read them.
 const HELD_BYTES: usize = 8 << 20;
+/// How long requests that are on their way to a responder that has stopped are waited for.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 const CODE_MAX: usize = 64;
 
 /// What a responder answered.
@@ -149,12 +151,24 @@ pub(crate) async fn respond(
     };
     let token = stopped.clone();
     tasks.spawn(async move {
-        tokio::select! {
-            () = token.cancelled() => {}
-            () = listener.run(subscriber, violation) => {}
+        let mut subscriber = subscriber;
+        let stopped = token.run_until_cancelled(listener.run(&mut subscriber, violation)).await;
+        if stopped.is_none() {
+            // What does not come in time is lost with the subscription: who asks waits it out.
+            let _ = timeout(DRAIN_TIMEOUT, drain(&mut subscriber, &listener)).await;
         }
     });
     Ok(Responder { requests, stopped })
+}
+
+/// Ends the subscription, and lets those who have asked meanwhile know that nobody answers.
+async fn drain(subscriber: &mut Subscriber, listener: &Listener) {
+    // Refused only where the client has ended, and its subscriptions with it.
+    if subscriber.drain().await.is_ok() {
+        while let Some(message) = subscriber.next().await {
+            drop(listener.request(message));
+        }
+    }
 }
 
 struct Listener {
@@ -166,7 +180,7 @@ struct Listener {
 }
 
 impl Listener {
-    async fn run(&self, mut subscriber: Subscriber, since: Mark) {
+    async fn run(&self, subscriber: &mut Subscriber, since: Mark) {
         let mut state = self.link.state();
         loop {
             let message = tokio::select! {
@@ -185,7 +199,7 @@ impl Listener {
                 Some(message) => self.take(message).await,
                 // A client dialled anew knows nothing of the old one's subscriptions.
                 None => match self.subscribe_again().await {
-                    Some(again) => subscriber = again,
+                    Some(again) => *subscriber = again,
                     None => return,
                 },
             }
@@ -209,20 +223,9 @@ impl Listener {
     }
 
     async fn take(&self, message: Message) {
-        let headers = message.headers.as_ref();
-        let takes_errors = headers.is_some_and(|it| it.get(TAKES_ERRORS).is_some());
-        let link = self.link.clone();
-        let reply = message.reply.map(|it| it.into_string());
-        let answer = reply.map(|reply| Answer { link, reply, takes_errors });
         let size = message.payload.len();
-        let before = self.held.fetch_add(size, Ordering::Relaxed);
-        let request = Request {
-            subject: message.subject.into_string(),
-            payload: message.payload,
-            headers: headers.map_or_else(Headers::default, headers_of),
-            answer,
-            _held: Held(self.held.clone(), size),
-        };
+        let before = self.held.load(Ordering::Relaxed);
+        let request = self.request(message);
         if before > 0 && before + size > HELD_BYTES {
             return request.refuse_busy().await;
         }
@@ -230,6 +233,23 @@ impl Listener {
             && let Ok(request) = full.into_inner()
         {
             request.refuse_busy().await;
+        }
+    }
+
+    fn request(&self, message: Message) -> Request {
+        let headers = message.headers.as_ref();
+        let takes_errors = headers.is_some_and(|it| it.get(TAKES_ERRORS).is_some());
+        let link = self.link.clone();
+        let reply = message.reply.map(|it| it.into_string());
+        let answer = reply.map(|reply| Answer { link, reply, takes_errors });
+        let size = message.payload.len();
+        self.held.fetch_add(size, Ordering::Relaxed);
+        Request {
+            subject: message.subject.into_string(),
+            payload: message.payload,
+            headers: headers.map_or_else(Headers::default, headers_of),
+            answer,
+            _held: Held(self.held.clone(), size),
         }
     }
 }

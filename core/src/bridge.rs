@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,17 +73,31 @@ fn no_thread(name: &str, cause: io::Error) -> Error {
 
 /// Threads inherit the mask of the one that starts them, so that there is no moment without it.
 fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
-    let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    // SAFETY: sigfillset initialises `all`, and the first pthread_sigmask, which cannot fail with
-    // these arguments, `before`. Both change nothing but the calling thread's mask.
-    unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    let _before = Mask::block_all();
+    start()
+}
+
+/// The calling thread's signal mask, put back when this is dropped.
+struct Mask(libc::sigset_t);
+
+impl Mask {
+    fn block_all() -> Mask {
+        let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: sigfillset initialises `all`, and pthread_sigmask, which cannot fail with these
+        // arguments, `before`. It changes nothing but the calling thread's mask.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            Mask(before.assume_init())
+        }
     }
-    let started = start();
-    // SAFETY: `before` was filled above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
-    started
+}
+
+impl Drop for Mask {
+    fn drop(&mut self) {
+        // SAFETY: the mask is one that the system gave.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
+    }
 }
 
 /// The process that opened something first.
@@ -130,8 +144,10 @@ impl Runtime {
                 .enable_all()
                 .build()
         };
-        let runtime =
-            with_signals_blocked(build).map_err(|cause| no_thread("libchat-io", cause))?;
+        // tokio panics where the system refuses it a thread.
+        let built = with_signals_blocked(|| catch_unwind(build));
+        let built = built.unwrap_or_else(|_| Err(io::ErrorKind::WouldBlock.into()));
+        let runtime = built.map_err(|cause| no_thread("libchat-io", cause))?;
         Ok(Runtime { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
     }
 
@@ -156,10 +172,11 @@ impl Runtime {
         Pending { result, task }
     }
 
-    /// Stops the threads and waits for their end. Not on one of them.
-    pub fn end(&self) {
+    /// Stops the threads and waits for their end, but not longer than `limit`: one may be in the
+    /// system's resolver, which nothing ends, and is left behind then. Not on one of them.
+    pub fn end(&self, limit: Duration) {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(runtime);
+        runtime.into_iter().for_each(|runtime| runtime.shutdown_timeout(limit));
     }
 }
 
@@ -262,7 +279,7 @@ mod tests {
             assert_eq!(seen, ("fffffffe7ffbfeff".into(), name.into(), role));
         }
         thread.expect("started").join().expect("ends");
-        runtime.end();
+        runtime.end(Duration::from_secs(60));
         assert_eq!(status("SigBlk:"), before);
     }
 
@@ -278,7 +295,7 @@ mod tests {
         let error = call.wait().expect("ran").expect_err("cancelled");
         assert_eq!(error.kind(), ErrorKind::Cancelled);
         let left = runtime.begin::<()>(None, std::future::pending());
-        runtime.end();
+        runtime.end(Duration::from_secs(60));
         assert_eq!(left.wait().expect_err("ended"), Broken::Ended);
         let late = runtime.begin(None, async { Ok(()) });
         assert_eq!(late.wait().expect_err("ended"), Broken::Ended);

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::counters::Counters;
 use crate::epoch::Item;
 use crate::message::Event;
-use crate::queue::{Budget, Delivery, Entry};
+use crate::queue::{Budget, Delivery, Entry, Pushed};
 use crate::reader::{PAST, Reader};
 use crate::stored::Parsed;
 use crate::stream::Stream;
@@ -86,6 +86,7 @@ async fn read_on(shared: &Shared, tap: &Tap) -> bool {
                 return false;
             }
         }
+        tap.queue.announce();
         shared.taps().advance(tap.id, reader.cursor());
         if let Some(end) = standing.catching_up_to {
             let same_stream = end.incarnation == reader.cursor().incarnation;
@@ -95,6 +96,7 @@ async fn read_on(shared: &Shared, tap: &Tap) -> bool {
                 if !give(tap, Entry::Event(Event::CaughtUp { cursor })).await {
                     return false;
                 }
+                tap.queue.announce();
                 shared.taps().caught_up(tap.id);
             }
         }
@@ -144,7 +146,8 @@ async fn give_item(shared: &Shared, tap: &Tap, item: Item) -> bool {
 
 /// `false` if there was no room for a second.
 async fn give(tap: &Tap, entry: Entry) -> bool {
-    while !tap.queue.push(entry.clone()) {
+    while tap.queue.push(entry.clone()) == Pushed::Full {
+        tap.queue.announce();
         // Half a queue at a time: waking for every single place would cost more than the message.
         let room = async {
             tap.queue.room().await;

@@ -226,7 +226,9 @@ impl Hub {
             self.opened.send_modify(|it| it.error = None);
         }
         taps.stall(reader.stalled());
+        let touched = taps.take_touched();
         drop(taps);
+        touched.iter().for_each(|tap| tap.queue.announce());
         self.shared.counters.detaches.add(detached.len() as u64);
         for tap in detached {
             self.tasks.spawn(catch_up(self.shared.clone(), tap));

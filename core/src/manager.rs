@@ -331,10 +331,11 @@ impl Manager {
         payload: impl AsRef<[u8]>,
         options: RequestOptions,
     ) -> Result<Reply, Error> {
-        self.check_open()?;
         check_request_subject(subject)?;
         check_headers(&options.headers)?;
-        ask::request(&self.stream.link, subject, payload.as_ref(), &options, &self.closed).await
+        let link = &self.stream.link;
+        let request = ask::request(link, subject, payload.as_ref(), &options, &self.closed);
+        self.unless_closed(request).await
     }
 
     /// Asks an agent of this project: a [`request`](Manager::request) on its own subject.
@@ -354,10 +355,10 @@ impl Manager {
         subject: &str,
         options: RespondOptions,
     ) -> Result<Responder, Error> {
-        self.check_open()?;
         check_respond_subject(subject)?;
-        ask::respond(&self.stream.link, subject.to_owned(), &options, &self.closed, &self.tasks)
-            .await
+        let (link, subject) = (&self.stream.link, subject.to_owned());
+        let respond = ask::respond(link, subject, &options, &self.closed, &self.tasks);
+        self.unless_closed(respond).await
     }
 
     /// Listens for what is asked of this agent: [`respond`](Manager::respond) on its own subject.
@@ -422,19 +423,22 @@ impl Manager {
         if self.closed.is_cancelled() { Err(closed()) } else { Ok(()) }
     }
 
-    /// Runs a verb that can be dropped, until the manager is closed.
+    /// As [`Manager::unless_closed`], and says what failed.
     async fn alive<T>(
         &self,
         what: &str,
         verb: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        tokio::select! {
-            biased;
-            () = self.closed.cancelled() => Err(closed()),
-            result = verb => {
-                result.map_err(|cause| wrap(cause, format!("{what} in {}", self.project())))
-            }
-        }
+        let what = |cause| wrap(cause, format!("{what} in {}", self.project()));
+        self.unless_closed(async { verb.await.map_err(what) }).await
+    }
+
+    /// Runs a verb that can be dropped, until the manager is closed.
+    async fn unless_closed<T>(
+        &self,
+        verb: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.closed.run_until_cancelled(verb).await.unwrap_or_else(|| Err(closed()))
     }
 }
 

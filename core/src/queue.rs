@@ -84,6 +84,15 @@ impl Entry {
 /// What to call when a queue that had nothing to read has something again.
 pub(crate) type Hook = Box<dyn Fn() + Send + Sync>;
 
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    Full,
+    /// The first since the last announcement.
+    First,
+    More,
+}
+
 pub(crate) struct Queue {
     events_max: usize,
     bytes_max: usize,
@@ -97,6 +106,10 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct State {
+    /// Something was pushed of which nobody was told yet.
+    unannounced: bool,
+    /// Those who wait were told that there is something, and it is not all read yet.
+    announced: bool,
     hook: Option<Hook>,
     fd: Option<WakeFd>,
     entries: VecDeque<Entry>,
@@ -146,20 +159,33 @@ impl Queue {
 
     /// Takes `entry` if there is room. An empty queue always has, so that no watch starves for what
     /// others hold, and a message larger than the bound passes alone.
-    pub(crate) fn push(&self, entry: Entry) -> bool {
+    ///
+    /// Nobody is told before [`Queue::announce`]: waking a reader costs more than a message does.
+    pub(crate) fn push(&self, entry: Entry) -> Pushed {
         let weight = entry.weight();
-        self.change(|state| {
-            if state.end.is_some() {
-                // Nobody will read it; the hub forgets this watch in a moment.
-                return true;
-            }
-            if !self.has_room(state, weight) {
-                return false;
-            }
-            state.bytes += weight;
-            state.entries.push_back(entry);
-            true
-        })
+        let mut state = self.lock();
+        if state.end.is_some() {
+            // Nobody will read it; the hub forgets this watch in a moment.
+            return Pushed::More;
+        }
+        if !self.has_room(&state, weight) {
+            return Pushed::Full;
+        }
+        state.bytes += weight;
+        state.entries.push_back(entry);
+        if !state.announced && state.entries.len() > self.events_max / 2 {
+            // In the middle of a batch, or it would fill up before its reader knows.
+            self.tell(&mut state);
+        }
+        if std::mem::replace(&mut state.unannounced, true) { Pushed::More } else { Pushed::First }
+    }
+
+    /// Tells those who wait of what was pushed.
+    pub(crate) fn announce(&self) {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.unannounced) {
+            self.tell(&mut state);
+        }
     }
 
     /// Says that there is no source, and why; or that there is one again.
@@ -250,21 +276,25 @@ impl Queue {
     /// Changes the state, and tells those who wait what came of it.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
-        let was_readable = state.is_readable();
         let done = change(&mut state);
+        self.tell(&mut state);
+        done
+    }
+
+    fn tell(&self, state: &mut State) {
         let is_readable = state.is_readable();
         if is_readable {
             // Also where it was before: of two readers that wait, each needs a mark of its own.
             self.readable.notify_one();
         }
-        if is_readable && !was_readable {
+        let was_announced = std::mem::replace(&mut state.announced, is_readable);
+        if is_readable && !was_announced {
             self.filled.notify_all();
             state.fd.iter().for_each(WakeFd::raise);
             state.hook.iter().for_each(|hook| hook());
-        } else if was_readable && !is_readable {
+        } else if was_announced && !is_readable {
             state.fd.iter().for_each(WakeFd::lower);
         }
-        done
     }
 
     /// Waits until half of the queue is free, so that filling it again is worth a reader.
@@ -327,19 +357,19 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_and_has_room_again_when_half_is_read() {
         let queue = queue(4, 1 << 20);
-        assert!((1..=4).all(|seq| queue.push(gap(seq))));
-        assert!(!queue.push(gap(5)));
+        assert!((1..=4).all(|seq| queue.push(gap(seq)) != Pushed::Full));
+        assert_eq!(queue.push(gap(5)), Pushed::Full);
         queue.pop().await.expect("first");
         queue.pop().await.expect("second");
         queue.room().await;
-        assert!(queue.push(gap(5)));
+        assert_ne!(queue.push(gap(5)), Pushed::Full);
     }
 
     #[test]
     fn an_empty_queue_takes_one_entry_whatever_its_size() {
         let queue = queue(4, 1);
-        assert!(queue.push(gap(1)));
-        assert!(!queue.push(gap(2)));
+        assert_eq!(queue.push(gap(1)), Pushed::First);
+        assert_eq!(queue.push(gap(2)), Pushed::Full);
     }
 
     #[tokio::test]
@@ -367,7 +397,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(queue.pop().await.expect_err("ended").kind(), ErrorKind::Closed);
         }
-        assert!(queue.push(gap(2)), "nobody is told to wait");
+        assert_ne!(queue.push(gap(2)), Pushed::Full, "nobody is told to wait");
     }
 
     /// Two entries pushed while nobody waits leave one mark; of two readers that had looked before
@@ -375,10 +405,44 @@ mod tests {
     #[tokio::test]
     async fn two_entries_wake_two_readers() {
         let queue = queue(4, 1 << 20);
-        assert!(queue.push(gap(1)) && queue.push(gap(2)));
+        assert_eq!([queue.push(gap(1)), queue.push(gap(2))], [Pushed::First, Pushed::More]);
+        queue.announce();
         for reader in ["first", "second"] {
             assert!(queue.readable.notified().now_or_never().is_some(), "the {reader} sleeps");
             assert!(queue.try_pop().is_some(), "the {reader} finds nothing");
         }
+    }
+
+    #[test]
+    fn hook_and_descriptor_tell_each_change_from_nothing_to_something() {
+        let queue = queue(4, 1 << 20);
+        let called = Arc::new(AtomicUsize::new(0));
+        let count = called.clone();
+        queue.set_hook(Box::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        }));
+        let fd = queue.fd().expect("a descriptor");
+        let readable = || {
+            let mut fds = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
+            let none = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+            rustix::event::poll(&mut fds, Some(&none)).expect("polls") == 1
+        };
+        for round in 1..=3 {
+            queue.push(gap(1));
+            queue.push(gap(2));
+            assert!(!readable(), "told before it was announced");
+            assert!(round > 1 || queue.push(gap(3)) == Pushed::More && readable(), "half full");
+            queue.announce();
+            assert_eq!((readable(), called.load(Ordering::Relaxed)), (true, round));
+            let mut taken = Vec::new();
+            queue.take(1, &mut taken).expect("lives");
+            assert!(readable(), "one is left");
+            queue.take(9, &mut taken).expect("lives");
+            assert_eq!((readable(), taken.len() > 1), (false, true));
+        }
+        queue.end(Error::new(ErrorKind::Closed, "closed"));
+        assert_eq!((readable(), called.load(Ordering::Relaxed)), (true, 4));
+        queue.take(9, &mut Vec::new()).expect_err("the end");
+        assert!(readable(), "for ever");
     }
 }

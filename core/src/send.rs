@@ -301,7 +301,7 @@ impl Flight<'_> {
     async fn stored_before(&self, refusal: &Refusal) -> Option<Ack> {
         let expected = self.outgoing.expected.filter(|_| refusal.is_wrong_last())?;
         let stream = &self.sender.stream;
-        let next = Which::Next(expected + 1, &self.subject);
+        let next = Which::Next(expected.checked_add(1)?, &self.subject);
         // Where we may not look, the server's word stands.
         let stored = stream.message(next, self.outgoing.deadline).await.ok()??;
         let envelope = Envelope::decode(&stored.payload).ok()?;

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::filter::Filter;
 use crate::message::{Cursor, Event};
 use crate::name::{Project, Short};
-use crate::queue::{Budget, Delivery, Entry, Queue};
+use crate::queue::{Budget, Delivery, Entry, Pushed, Queue};
 use crate::stored::{Parsed, Stored};
 
 /// More threads than this, and the tail reads all of them: the server's cost of a filter grows with
@@ -57,6 +57,8 @@ pub(crate) struct Taps {
     /// Watches of more than one thread.
     broad: Vec<u64>,
     ids: u64,
+    /// Whose queues hold what nobody was told of yet.
+    touched: Vec<Arc<Tap>>,
     pub(crate) tail: Tail,
 }
 
@@ -135,6 +137,7 @@ impl Taps {
             by_thread: HashMap::new(),
             broad: Vec::new(),
             ids: 0,
+            touched: Vec::new(),
             tail: Tail::default(),
         }
     }
@@ -158,6 +161,7 @@ impl Taps {
             Arc::new(Tap { id: self.ids, filter, skip, queue, gone: CancellationToken::new() });
         if begin.is_new {
             tap.queue.push(Entry::Event(Event::CaughtUp { cursor: begin.cursor }));
+            tap.queue.announce();
         }
         let same_stream = self.tail.cursor.incarnation == begin.end.incarnation;
         let tail_seq = if same_stream { self.tail.cursor.seq } else { 0 };
@@ -295,7 +299,7 @@ impl Taps {
         };
         for id in ids {
             let Some(place) = self.places.get_mut(&id) else { continue };
-            if place.offer(cursor, &parsed, &entry) {
+            if place.offer(cursor, &parsed, &entry, &mut self.touched) {
                 detached.push(place.tap.clone());
             }
         }
@@ -316,7 +320,7 @@ impl Taps {
                 true => Cursor { seq: had, check: 0, ..until },
                 false => after,
             };
-            if place.tap.queue.push(Entry::Event(Event::Gap { after, until })) {
+            if place.push(Entry::Event(Event::Gap { after, until }), &mut self.touched) {
                 place.cursor = until;
                 self.counters.gaps.add(1);
             } else {
@@ -339,7 +343,7 @@ impl Taps {
                 place.lose_marks(rolled_back);
             } else if place.cursor.incarnation == cursor.incarnation && !rolled_back {
                 // Begun on the new stream, before the tail had noticed it.
-            } else if place.tap.queue.push(Entry::Event(Event::Reset { cursor })) {
+            } else if place.push(Entry::Event(Event::Reset { cursor }), &mut self.touched) {
                 (place.cursor, place.horizon) = (cursor, cursor.seq);
                 self.counters.resets.add(1);
             } else {
@@ -367,6 +371,11 @@ impl Taps {
             }
         }
         detached
+    }
+
+    /// The watches whose queues are to be announced, once the lock is free.
+    pub(crate) fn take_touched(&mut self) -> Vec<Arc<Tap>> {
+        std::mem::take(&mut self.touched)
     }
 
     /// Tells the attached watches whether the tail has a source.
@@ -422,7 +431,13 @@ impl Taps {
 
 impl Place {
     /// `true` if there was no room: the watch is detached now.
-    fn offer(&mut self, cursor: Cursor, parsed: &Parsed, entry: &Entry) -> bool {
+    fn offer(
+        &mut self,
+        cursor: Cursor,
+        parsed: &Parsed,
+        entry: &Entry,
+        touched: &mut Vec<Arc<Tap>>,
+    ) -> bool {
         if self.detached {
             // Whatever its cursor: that may still be a place of the stream before a reset.
             self.missed = self.missed.max(cursor.seq);
@@ -436,12 +451,21 @@ impl Place {
             // Begun on a stream that the tail has not noticed yet.
             return false;
         }
-        if !self.tap.wants(parsed) || self.tap.queue.push(entry.clone()) {
+        if !self.tap.wants(parsed) || self.push(entry.clone(), touched) {
             self.cursor = cursor;
             return false;
         }
         self.detach(cursor.seq);
         true
+    }
+
+    /// `false` if there was no room.
+    fn push(&self, entry: Entry, touched: &mut Vec<Arc<Tap>>) -> bool {
+        let pushed = self.tap.queue.push(entry);
+        if pushed == Pushed::First {
+            touched.push(self.tap.clone());
+        }
+        pushed != Pushed::Full
     }
 
     fn detach(&mut self, missed: u64) {

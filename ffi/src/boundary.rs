@@ -7,6 +7,7 @@ use std::ptr;
 use libchat::bridge;
 
 use crate::error::{Failure, libchat_error};
+use crate::log;
 use crate::status::*;
 
 /// What an output holds when the call fails.
@@ -87,6 +88,11 @@ fn guarded(
         let text = "this process was forked from one that had opened something";
         return Err(Failure::new(LIBCHAT_ERR_FORKED, text)
             .hint("call exec after the fork, or open nothing before it"));
+    }
+    if log::in_callback() {
+        let text = "this function was called in a log callback, which may be under a lock of ours";
+        return Err(Failure::new(LIBCHAT_ERR_WOULD_DEADLOCK, text)
+            .hint("hand the text to a thread of your own"));
     }
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(Failure::panicked()))
 }

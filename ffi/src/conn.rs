@@ -17,9 +17,9 @@ use crate::dispatch::{Dispatcher, is_on_own_thread};
 use crate::error::{Failure, libchat_error};
 use crate::handles::Table;
 use crate::latch::Latch;
-use crate::log;
 use crate::manager::Manager;
-use crate::read::{Options, flags_in, optional_text_in, options_in, timeout_in, wait_in};
+use crate::read::{Options, flags_in, optional_text_in, options_in};
+use crate::read::{reserved_in, timeout_in, wait_in};
 use crate::status::*;
 
 /// A connection to a NATS server, with threads of its own; for any number of managers. It
@@ -81,6 +81,10 @@ pub struct libchat_conn_options {
 unsafe impl Options for libchat_conn_options {}
 
 const DISPATCH_THREADS: usize = 16;
+/// How long a thread that asks the system for an address may hold up a connect that has failed, and
+/// a close.
+const RESOLVER_TIMEOUT_CONNECT: Duration = Duration::from_millis(20);
+const RESOLVER_TIMEOUT_CLOSE: Duration = Duration::from_secs(1);
 
 static CONNS: Table<Conn> = Table::new(1);
 
@@ -159,6 +163,7 @@ pub unsafe extern "C" fn libchat_conn_close(
 
 unsafe fn connect_options(options: &libchat_conn_options) -> Result<ConnectOptions, Failure> {
     flags_in(options.flags, LIBCHAT_TLS_REQUIRED | LIBCHAT_TLS_FIRST)?;
+    reserved_in(options.reserved0)?;
     let text = |what, text| {
         // SAFETY: a field of options that the caller vouches for.
         unsafe { optional_text_in(what, text) }.map(|text| text.map(str::to_owned))
@@ -203,7 +208,6 @@ impl Conn {
         cancel: Option<Cancel>,
         threads: usize,
     ) -> Result<Arc<Conn>, Failure> {
-        refuse_in_log()?;
         bridge::claim_process();
         let runtime = Runtime::start()?;
         let connected = runtime.begin(cancel, libchat::connect(options)).wait();
@@ -214,7 +218,7 @@ impl Conn {
         let (core, dispatcher) = match parts {
             Ok(parts) => parts,
             Err(failure) => {
-                runtime.end();
+                runtime.end(RESOLVER_TIMEOUT_CONNECT);
                 return Err(failure);
             }
         };
@@ -259,7 +263,6 @@ impl Conn {
         cancel: Option<Cancel>,
         call: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Failure> {
-        refuse_in_log()?;
         Ok(self.runtime.begin(cancel, call).wait()??)
     }
 
@@ -285,11 +288,13 @@ impl Conn {
         if self.closing.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        drop(managers);
+        let managers: Vec<Arc<Manager>> = managers.values().cloned().collect();
         let conn = self.clone();
         match bridge::spawn_thread("libchat-close", move || conn.wind_up()) {
             Ok(thread) => {
                 *self.closer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+                // Here, so that no further callback starts once the close was asked for.
+                managers.iter().for_each(|manager| manager.start_closing());
                 Ok(())
             }
             Err(error) => {
@@ -305,9 +310,10 @@ impl Conn {
             return Ok(());
         }
         self.closed.wait("the connection", limit)?;
-        let closer = self.closer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Under the lock, so that of two who close none returns before the thread has ended.
+        let mut closer = self.closer.lock().unwrap_or_else(PoisonError::into_inner);
         // It has nothing left to do that could panic.
-        closer.into_iter().for_each(|closer| drop(closer.join()));
+        closer.take().into_iter().for_each(|closer| drop(closer.join()));
         Ok(())
     }
 
@@ -326,7 +332,7 @@ impl Conn {
             tracing::error!(?broken, "closing the connection");
         }
         self.dispatcher.stop();
-        self.runtime.end();
+        self.runtime.end(RESOLVER_TIMEOUT_CLOSE);
         // Nobody else takes it out.
         drop(CONNS.remove(self.handle));
         self.closed.set();
@@ -335,15 +341,6 @@ impl Conn {
     fn managers(&self) -> MutexGuard<'_, HashMap<u64, Arc<Manager>>> {
         self.managers.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A log callback may be on any thread, and under any lock of ours.
-pub(crate) fn refuse_in_log() -> Result<(), Failure> {
-    if log::in_callback() {
-        let text = "this call waits, which a log callback must not";
-        return Err(Failure::new(LIBCHAT_ERR_WOULD_DEADLOCK, text));
-    }
-    Ok(())
 }
 
 fn closed() -> Failure {

@@ -12,7 +12,6 @@ use libchat::bridge::{self, Role};
 use crate::error::Failure;
 use crate::events::libchat_done_fn;
 use crate::lifecycle::Lifecycle;
-use crate::log;
 use crate::status::*;
 
 /// Something that calls back: a watch, a responder, the completions of a manager's sends.
@@ -187,9 +186,9 @@ pub(crate) fn tell_done(
     // SAFETY: the host gave it for this; the error lives until it returns.
     unsafe { on_done(handle, status, error, user_data.0) };
 }
-/// Whether this thread runs callbacks, or a log callback: it must not wait for their end.
+/// Whether this thread runs callbacks: it must not wait for their end.
 pub(crate) fn is_on_own_thread() -> bool {
-    bridge::role() != Role::Host || log::in_callback()
+    bridge::role() != Role::Host
 }
 
 /// Joining waits for callbacks, which a thread that runs them must not.

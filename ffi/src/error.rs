@@ -106,7 +106,7 @@ impl Failure {
             id: CString::default(),
             remote_code: CString::default(),
             server_code: 0,
-            retryable: false,
+            retryable: status == LIBCHAT_ERR_BUSY,
         }))
     }
 
@@ -182,7 +182,7 @@ impl From<Broken> for Failure {
             Broken::Ended => Failure::closed("the connection is closed"),
             Broken::OwnThread => Failure::new(
                 LIBCHAT_ERR_WOULD_DEADLOCK,
-                "this call waits, which a log callback must not",
+                "this call waits, which a thread of the network must not",
             ),
         }
     }

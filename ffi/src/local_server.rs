@@ -37,8 +37,10 @@ pub unsafe extern "C" fn libchat_local_server_start(
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
         boundary(err, || {
-            if url_size > 0 && !url.is_null() {
-                url.write(0);
+            match (url.is_null(), url_size) {
+                (_, 0) => {}
+                (true, _) => return Err(Failure::invalid("url: NULL with a size")),
+                (false, _) => url.write(0),
             }
             let folder = text_in("folder", folder)?;
             let server = LocalServer::start(Path::new(folder), &Default::default())?;

@@ -12,13 +12,12 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::boundary::boundary;
 use crate::bytes::{c_text, libchat_bytes};
-use crate::error::Failure;
 use crate::status::*;
 
 /// Takes one line of the log. `level` is 1 for errors, 2 for warnings, 3 for what is worth knowing,
-/// 4 and 5 for whoever looks for a fault; `target` says which part of libchat speaks. Both texts
-/// end with the call. It runs on any thread, must return soon, and must call nothing of libchat
-/// that waits (WOULD_DEADLOCK); what libchat would log meanwhile on that thread is dropped.
+/// 4 and 5 for whoever looks for a fault; `target` says which part of libchat speaks. Both texts end
+/// with the call. It runs on any thread, perhaps under a lock of libchat: it must return soon, and
+/// every function that has a status answers WOULD_DEADLOCK in it.
 pub type libchat_log_fn = Option<
     unsafe extern "C" fn(
         level: i32,
@@ -52,8 +51,6 @@ pub(crate) fn in_callback() -> bool {
 
 /// Has the log written by `log`, up to `level_max` (1 to 5); NULL ends it, as it is at the start.
 /// For the whole process. When it returns, the function set before runs no more.
-///
-/// Fails with WOULD_DEADLOCK inside a log callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn libchat_set_log(
     log: libchat_log_fn,
@@ -63,10 +60,6 @@ pub unsafe extern "C" fn libchat_set_log(
     // SAFETY: there is no place to write to.
     unsafe {
         boundary(std::ptr::null_mut(), || {
-            if in_callback() {
-                let text = "set_log: called from the log callback";
-                return Err(Failure::new(LIBCHAT_ERR_WOULD_DEADLOCK, text));
-            }
             static INSTALL: Once = Once::new();
             // Refused where a host in Rust has a subscriber of its own, which gets it all then.
             INSTALL.call_once(|| drop(tracing::subscriber::set_global_default(ToSink)));

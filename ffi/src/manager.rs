@@ -14,12 +14,12 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::boundary::{boundary, boundary_out};
 use crate::cancel::{cancel_in, libchat_cancel};
 use crate::completions::{Completer, Completions};
-use crate::conn::{Conn, libchat_conn, refuse_in_log};
+use crate::conn::{Conn, libchat_conn};
 use crate::dispatch::{UserData, is_on_own_thread};
 use crate::error::{Failure, libchat_error};
 use crate::handles::Table;
 use crate::latch::Latch;
-use crate::read::{Options, flags_in, options_in, text_in, timeout_in, wait_in};
+use crate::read::{Options, flags_in, options_in, reserved_in, text_in, timeout_in, wait_in};
 use crate::responder::Responder;
 use crate::send::libchat_sent_fn;
 use crate::status::*;
@@ -145,6 +145,7 @@ pub unsafe extern "C" fn libchat_thread_short(
 
 fn open_options(options: &libchat_manager_options) -> Result<OpenOptions, Failure> {
     flags_in(options.flags, LIBCHAT_BIND_ONLY | LIBCHAT_SET_RETENTION)?;
+    reserved_in(options.reserved0)?;
     let mut read =
         OpenOptions { create: options.flags & LIBCHAT_BIND_ONLY == 0, ..Default::default() };
     let age = options.max_retention_age_ns;
@@ -239,7 +240,6 @@ impl Manager {
         cancel: Option<Cancel>,
         call: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Failure> {
-        refuse_in_log()?;
         // Close waits for it too: a send must say what became of it before the threads end.
         let _token = self.token();
         let ended = self.conn.runtime().begin(cancel, call).wait();

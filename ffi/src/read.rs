@@ -94,6 +94,14 @@ pub(crate) fn flags_in(flags: u32, known: u32) -> Result<(), Failure> {
     }
 }
 
+/// Fails if a field that has no meaning yet has a value.
+pub(crate) fn reserved_in(reserved: u32) -> Result<(), Failure> {
+    match reserved {
+        0 => Ok(()),
+        _ => Err(Failure::new(LIBCHAT_ERR_UNSUPPORTED, "options: reserved0: set")),
+    }
+}
+
 /// A name.
 ///
 /// # Safety

@@ -11,13 +11,14 @@ use libchat::{Error, RespondOptions, bridge};
 use crate::boundary::{Out, boundary, boundary_out};
 use crate::bytes::{libchat_bytes, libchat_header};
 use crate::cancel::{cancel_in, libchat_cancel};
-use crate::conn::refuse_in_log;
 use crate::dispatch::{is_on_own_thread, refuse_to_join};
 use crate::error::{Failure, libchat_error};
 use crate::events::libchat_done_fn;
 use crate::latch::{late, until};
 use crate::manager::{Manager, libchat_manager};
-use crate::read::{Options, bytes_in, optional_text_in, options_in, text_in, timeout_in, wait_in};
+use crate::read::{
+    Options, bytes_in, optional_text_in, options_in, reserved_in, text_in, timeout_in, wait_in,
+};
 use crate::responder::{OpenRequest, Responder};
 use crate::status::*;
 
@@ -134,7 +135,6 @@ pub unsafe extern "C" fn libchat_request_reply(
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
         boundary(err, || {
-            refuse_in_log()?;
             let payload = bytes_in("payload", payload)?.to_vec();
             let (conn, open) = OpenRequest::take(request)?;
             conn.run(None, async move { open.request.reply(payload).await })?;
@@ -158,7 +158,6 @@ pub unsafe extern "C" fn libchat_request_fail(
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
         boundary(err, || {
-            refuse_in_log()?;
             let code = text_in("code", code)?.to_owned();
             let text = text_in("text", text)?.to_owned();
             // Before the request is taken, which must not be lost over it.
@@ -242,6 +241,7 @@ where
         let options = options_in(options)?;
         (options, optional_text_in("queue_group", options.queue_group)?.map(str::to_owned))
     };
+    reserved_in(options.reserved0)?;
     if options.on_request.is_none() {
         return Err(Failure::invalid("on_request: NULL"));
     }

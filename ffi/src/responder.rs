@@ -253,7 +253,12 @@ impl OpenRequest {
             return Err(gone());
         }
         let Some(request) = REQUESTS.remove(id)? else { return Err(gone()) };
-        request.responder.open().ids.remove(&id);
+        {
+            let mut open = request.responder.open();
+            open.ids.remove(&id);
+            // One that was never told, as behind a callback that blocks, is not kept for it.
+            open.ready.retain(|ready| ready.id != id);
+        }
         let unanswered = request.lock().take();
         let unanswered = unanswered.ok_or_else(gone)?;
         if let Some(timer) = &unanswered.timer {

@@ -7,7 +7,6 @@ use libchat::{ExpectLast, Receipt, SendOptions, Short, ThreadRef, bridge};
 use crate::boundary::{Empty, boundary, boundary_out};
 use crate::bytes::{c_text, libchat_bytes, libchat_header};
 use crate::cancel::{cancel_in, libchat_cancel};
-use crate::conn::refuse_in_log;
 use crate::dispatch::UserData;
 use crate::error::{Failure, libchat_error};
 use crate::manager::{Manager, libchat_manager};
@@ -149,7 +148,6 @@ pub unsafe extern "C" fn libchat_send_async(
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
         boundary(err, || {
-            refuse_in_log()?;
             let manager = Manager::of(manager)?;
             let thread = text_in("thread", thread)?;
             let body = bytes_in("body", body)?;

@@ -9,13 +9,11 @@ use std::os::fd::IntoRawFd;
 use std::ptr;
 use std::sync::Arc;
 
-use libchat::bridge::{self, Broken, Role};
 use libchat::{Error, Start, WatchOptions};
 use time::OffsetDateTime;
 
 use crate::boundary::{Out, boundary, boundary_out};
 use crate::cancel::{cancel_in, libchat_cancel};
-use crate::conn::refuse_in_log;
 use crate::dispatch::{is_on_own_thread, refuse_to_join};
 use crate::error::{Failure, libchat_error};
 use crate::events::{Events, libchat_done_fn, libchat_event_fn, libchat_events, libchat_watch};
@@ -173,17 +171,11 @@ pub unsafe extern "C" fn libchat_watch_take(
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
         boundary_out(out, err, |out| {
-            if timeout_ms > 0 {
-                refuse_in_log()?;
-            }
             let watch = Watcher::to_pull(watch)?;
             if max == 0 {
                 return Err(Failure::invalid("max: 0"));
             }
             let timeout = wait_in(timeout_ms);
-            if bridge::role() == Role::Io && timeout_ms > 0 {
-                return Err(Broken::OwnThread.into());
-            }
             let taken = match watch.core().take_blocking(max, timeout) {
                 Ok(taken) => taken,
                 Err(_) if watch.was_stopped() => return Ok(LIBCHAT_END),
