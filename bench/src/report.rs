@@ -28,9 +28,8 @@ impl Row {
 
 pub(crate) fn table(rows: &[Row]) -> String {
     let lines: String = rows.iter().map(Row::line).collect();
-    format!(
-        "| what | rate | beside | rate | ratio | aim |\n| --- | --- | --- | --- | --- | --- |\n{lines}"
-    )
+    let rule = "| --- | --- | --- | --- | --- | --- |";
+    format!("| what | rate | beside | rate | ratio | aim |\n{rule}\n{lines}")
 }
 
 pub(crate) fn write(path: &Path, table: &str) -> Result {

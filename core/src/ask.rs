@@ -314,7 +314,15 @@ impl Request {
     pub async fn fail(mut self, code: &str, text: &str) -> Result<(), Error> {
         check_code(code)?;
         match self.answer.take() {
-            Some(answer) => answer.fail(code, text).await,
+            Some(answer) => {
+                let sent = answer.fail(code, text).await;
+                if sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) {
+                    answer
+                        .fail(code, "what the handler said is larger than the server takes")
+                        .await?;
+                }
+                sent
+            }
             None => Ok(()),
         }
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 
 use crate::ask;
@@ -222,18 +223,35 @@ impl<T> Drop for Pending<T> {
     }
 }
 
+/// A message that was taken to be sent without waiting.
+pub struct AcceptedSend<F> {
+    /// Its id.
+    pub id: String,
+    /// Sends it. To be run at once: later messages to the thread wait behind it.
+    pub sent: F,
+    /// Its place among those that may be under way; free when dropped.
+    pub slot: SendSlot,
+}
+
+/// One of the 1,024 sends of a manager that may be under way without anybody waiting.
+pub struct SendSlot {
+    _permit: OwnedSemaphorePermit,
+}
+
 /// Takes a message to be sent without waiting: it is stored in the order of these calls. `None` if
-/// the manager has 1,024 such sends under way already; one fewer as soon as the future ends.
+/// every slot is taken.
 pub fn accept_send(
     manager: &Manager,
     thread: ThreadRef<'_>,
     body: &[u8],
     options: SendOptions,
-) -> Result<Option<impl Future<Output = Result<Receipt, Error>> + Send + use<>>, Error> {
+) -> Result<Option<AcceptedSend<impl Future<Output = Result<Receipt, Error>> + Send + use<>>>, Error>
+{
     let accepted = manager.accept(thread, body, options)?;
-    Ok(accepted.map(|Accepted { sending, permit }| async move {
-        let _permit = permit;
-        sending.run().await
+    Ok(accepted.map(|Accepted { sending, permit }| AcceptedSend {
+        id: sending.id().to_owned(),
+        sent: sending.run(),
+        slot: SendSlot { _permit: permit },
     }))
 }
 

@@ -130,4 +130,5 @@ pub mod wire {
     pub use crate::envelope::Envelope;
     pub use crate::json::{Malformed, lossy};
     pub use crate::name::short_of_bytes;
+    pub use crate::stored::read;
 }

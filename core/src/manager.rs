@@ -30,8 +30,8 @@ use crate::index;
 use crate::link::Link;
 use crate::message::{History, Receipt, Stats, ThreadSummary};
 use crate::name::{
-    Agent, Pattern, Project, ThreadRef, check_headers, check_id, check_request_subject,
-    check_respond_subject, text,
+    Agent, Pattern, Project, ThreadRef, check_headers, check_id, check_queue_group,
+    check_request_subject, check_respond_subject, text,
 };
 use crate::queue::Budget;
 use crate::random;
@@ -356,6 +356,7 @@ impl Manager {
         options: RespondOptions,
     ) -> Result<Responder, Error> {
         check_respond_subject(subject)?;
+        options.queue_group.as_deref().map_or(Ok(()), check_queue_group)?;
         let (link, subject) = (&self.stream.link, subject.to_owned());
         let respond = ask::respond(link, subject, &options, &self.closed, &self.tasks);
         self.unless_closed(respond).await

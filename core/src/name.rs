@@ -223,6 +223,11 @@ pub(crate) fn check_respond_subject(subject: &str) -> Result<(), Error> {
     check_wild("subject", subject)
 }
 
+/// A group of responders, which stands in a protocol line like a subject.
+pub(crate) fn check_queue_group(group: &str) -> Result<(), Error> {
+    check_tokens("queue_group", group)
+}
+
 /// A message's id, which is also its `Nats-Msg-Id`.
 pub(crate) fn check_id(id: &str) -> Result<(), Error> {
     filled("id", id)?;

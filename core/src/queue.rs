@@ -263,14 +263,16 @@ impl Queue {
     /// A descriptor that is readable while there is something to take.
     pub(crate) fn fd(&self) -> io::Result<OwnedFd> {
         let mut state = self.lock();
-        let fd = match state.fd.take() {
-            Some(fd) => fd,
-            None => WakeFd::new()?,
-        };
-        if state.is_readable() {
-            fd.raise();
+        if state.fd.is_none() {
+            state.fd = Some(WakeFd::new()?);
+            // As if it had been there when what is readable was announced.
+            state.announced = false;
+            self.tell(&mut state);
         }
-        state.fd.insert(fd).duplicate()
+        match &state.fd {
+            Some(fd) => fd.duplicate(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     /// Changes the state, and tells those who wait what came of it.

@@ -136,6 +136,10 @@ impl Sender {
 }
 
 impl Sending {
+    pub(crate) fn id(&self) -> &str {
+        &self.outgoing.id
+    }
+
     /// Stores the message, or says which of two happened: unknown, or not stored.
     pub(crate) async fn run(mut self) -> Result<Receipt, Error> {
         let subject = self.sender.stream.project.subject(&self.outgoing.short);
@@ -303,7 +307,8 @@ impl Flight<'_> {
         let stream = &self.sender.stream;
         let next = Which::Next(expected.checked_add(1)?, &self.subject);
         // Where we may not look, the server's word stands.
-        let stored = stream.message(next, self.outgoing.deadline).await.ok()??;
+        let look = stream.message(next, self.outgoing.deadline);
+        let stored = self.stop.run_until_cancelled(look).await?.ok()??;
         let envelope = Envelope::decode(&stored.payload).ok()?;
         let is_ours = envelope.id == self.outgoing.id;
         is_ours.then_some(Ack { error: None, seq: stored.seq, duplicate: true })
@@ -346,9 +351,10 @@ impl Flight<'_> {
         let mut incarnation = known.incarnation;
         if incarnation != 0 && !ack.duplicate && ack.seq <= floor {
             // Lower than what was acknowledged before it was sent: this is not the stream known.
-            incarnation = match stream.refresh(self.outgoing.deadline).await {
-                Ok(known) => known.incarnation,
-                Err(_) => 0,
+            let refresh = stream.refresh(self.outgoing.deadline);
+            incarnation = match self.stop.run_until_cancelled(refresh).await {
+                Some(Ok(known)) => known.incarnation,
+                Some(Err(_)) | None => 0,
             };
         }
         stream.raise_highest(ack.seq);

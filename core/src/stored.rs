@@ -82,6 +82,22 @@ impl Stored {
     }
 }
 
+/// The message that lies under `subject` of this project, as the first of its stream.
+pub fn read(
+    project: &str,
+    subject: &str,
+    headers: Vec<(String, String)>,
+    payload: Vec<u8>,
+) -> Option<Arc<Message>> {
+    let headers = Headers(headers);
+    let (subject, payload) = (subject.to_owned(), payload.into());
+    let stored = Stored { subject, seq: 1, time_ns: 1, headers, payload };
+    match stored.parse(&Project::new(project).ok()?, 1) {
+        Parsed::Message(message) => Some(message),
+        Parsed::Malformed(_) => None,
+    }
+}
+
 /// The cursor's mark of a message stored at this time; never 0, which means unknown.
 pub(crate) fn check(time_ns: i64) -> u32 {
     let low = u32::try_from(time_ns & 0xffff_ffff).unwrap_or_default();

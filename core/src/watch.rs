@@ -109,11 +109,12 @@ impl Watch {
     ) -> Result<Vec<Event>, Error> {
         // A time too far to be counted is for ever.
         let until = timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout));
-        let waits_for_ever = until.is_none();
+        let is_over = || until.is_some_and(|until| until <= std::time::Instant::now());
         loop {
             self.hold.tap.queue.wait_readable(until);
             let taken = self.take(max)?;
-            if !(taken.is_empty() && waits_for_ever) {
+            // Another thread may have taken what there was.
+            if !taken.is_empty() || is_over() {
                 return Ok(taken);
             }
         }

@@ -179,3 +179,31 @@ async fn names_that_would_change_the_subject_are_refused() {
     let error = ana.request("jobs.*", "", soon()).await.expect_err("wildcard");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
+
+/// The server cuts the connection over a long one, which came again with each connection.
+#[tokio::test]
+async fn a_queue_group_is_checked_like_a_subject() {
+    let server = TestServer::start();
+    let ana = server.open("ana").await;
+    for group in ["", " ", "a b", "a..b", &"a".repeat(6000)] {
+        let options = RespondOptions { queue_group: Some(group.to_owned()), ..Default::default() };
+        let refused = ana.answer(options).await.err().expect("refused");
+        assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{refused:#}");
+    }
+    assert_eq!(ana.stats().reconnects, 0);
+}
+
+/// They are told at once, rather than waiting for an answer until their own deadline.
+#[tokio::test]
+async fn who_asks_a_responder_that_has_stopped_meanwhile_is_told() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.open("ana").await, server.open("ben").await);
+    for _ in 0..50 {
+        let responder = ben.answer(RespondOptions::default()).await.expect("listens");
+        let ask = ana.ask("ben", "?", RequestOptions::default());
+        let stop = async { responder.stop() };
+        let (asked, ()) = within("the answer", async { tokio::join!(ask, stop) }).await;
+        let kind = asked.expect_err("nobody answers").kind();
+        assert!(matches!(kind, ErrorKind::Remote | ErrorKind::NoResponders), "{kind:?}");
+    }
+}

@@ -182,6 +182,21 @@ async fn a_send_under_way_at_close_has_an_unknown_outcome() {
     server.signal("CONT");
 }
 
+/// Both waited for their own deadline, and close with them.
+#[tokio::test]
+async fn a_request_and_a_responder_under_way_end_with_their_manager() {
+    let server = TestServer::start();
+    let ana = server.open("ana").await;
+    server.kill();
+    let mut request = Box::pin(ana.request("jobs", "", Default::default()));
+    let mut respond = Box::pin(ana.respond("jobs", Default::default()));
+    assert!(request.as_mut().now_or_never().is_none() && respond.as_mut().now_or_never().is_none());
+    ana.close().await;
+    let ended = (request.now_or_never(), respond.now_or_never());
+    let (Some(Err(request)), Some(Err(respond))) = ended else { panic!("still under way") };
+    assert_eq!((request.kind(), respond.kind()), (ErrorKind::Closed, ErrorKind::Closed));
+}
+
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("procfs").count()
 }

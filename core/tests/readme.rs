@@ -44,6 +44,13 @@ fn the_program_is_the_example() {
 }
 
 #[test]
+fn the_c_program_is_the_example() {
+    let example = read("examples/c/hello.c");
+    let (_, code) = example.split_once('\n').expect("its first line says how to call it");
+    assert_eq!(blocks("c"), [code]);
+}
+
+#[test]
 fn the_program_runs() {
     let server = TestServer::start();
     let output = Command::new(example())

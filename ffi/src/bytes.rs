@@ -59,7 +59,7 @@ impl<const N: usize> Texts<N> {
 pub(crate) struct Headers {
     fields: Vec<libchat_header>,
     /// What the fields point into.
-    _texts: Vec<CString>,
+    _texts: Vec<[CString; 2]>,
 }
 
 // SAFETY: the pointers lead into `_texts`, which lives as long and is never changed.
@@ -69,13 +69,14 @@ unsafe impl Sync for Headers {}
 
 impl Headers {
     pub(crate) fn new(headers: &libchat::Headers) -> Headers {
-        let mut made = Headers::default();
-        for (name, value) in headers.iter() {
-            let [name, value] = [name, value].map(c_text);
-            made.fields.push(libchat_header { name: name.as_ptr(), value: value.as_ptr() });
-            made._texts.extend([name, value]);
-        }
-        made
+        let texts = headers.iter().map(|(name, value)| [name, value].map(c_text));
+        // In their place before anything points to them: moving a box forbids older pointers.
+        let texts: Vec<[CString; 2]> = texts.collect();
+        let field = |[name, value]: &[CString; 2]| libchat_header {
+            name: name.as_ptr(),
+            value: value.as_ptr(),
+        };
+        Headers { fields: texts.iter().map(field).collect(), _texts: texts }
     }
 
     pub(crate) fn fields(&self) -> &[libchat_header] {

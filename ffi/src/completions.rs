@@ -1,8 +1,10 @@
 //! What the sends of a manager came to that nobody waits for, told one after the other.
 
 use std::collections::VecDeque;
+use std::ffi::CString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use libchat::bridge::SendSlot;
 use libchat::{Error, Receipt};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -15,41 +17,47 @@ use crate::status::*;
 /// Sees to it that one completion comes of a send, whatever becomes of its task.
 pub(crate) struct Completer {
     completions: Arc<Completions>,
-    sent: Option<Result<Receipt, Failure>>,
-    on_sent: libchat_sent_fn,
-    user_data: UserData,
-    token: Option<TaskTrackerToken>,
-}
-
-impl Completer {
-    pub(crate) fn new(
-        completions: Arc<Completions>,
-        on_sent: libchat_sent_fn,
-        user_data: UserData,
-        token: TaskTrackerToken,
-    ) -> Completer {
-        Completer { completions, sent: None, on_sent, user_data, token: Some(token) }
-    }
-
-    pub(crate) async fn complete(mut self, sending: impl Future<Output = Result<Receipt, Error>>) {
-        self.sent = Some(sending.await.map_err(Failure::from));
-    }
-}
-
-impl Drop for Completer {
-    fn drop(&mut self) {
-        let sent = self.sent.take().unwrap_or_else(|| Err(Failure::panicked()));
-        let (on_sent, user_data) = (self.on_sent, self.user_data);
-        self.completions.push(Completion { sent, on_sent, user_data, _token: self.token.take() });
-    }
+    completion: Option<Completion>,
 }
 
 struct Completion {
     sent: Result<Receipt, Failure>,
     on_sent: libchat_sent_fn,
     user_data: UserData,
+    slot: SendSlot,
     /// Close waits until it is dropped.
-    _token: Option<TaskTrackerToken>,
+    _token: TaskTrackerToken,
+}
+
+impl Completer {
+    pub(crate) fn new(
+        completions: Arc<Completions>,
+        id: CString,
+        slot: SendSlot,
+        on_sent: libchat_sent_fn,
+        user_data: UserData,
+        token: TaskTrackerToken,
+    ) -> Completer {
+        // What is told where the task ends without a word.
+        let sent = Err(Failure::panicked().about(&id));
+        let completion = Completion { sent, on_sent, user_data, slot, _token: token };
+        Completer { completions, completion: Some(completion) }
+    }
+
+    pub(crate) async fn complete(mut self, sent: impl Future<Output = Result<Receipt, Error>>) {
+        let sent = sent.await.map_err(Failure::from);
+        if let Some(completion) = &mut self.completion {
+            completion.sent = sent;
+        }
+    }
+}
+
+impl Drop for Completer {
+    fn drop(&mut self) {
+        if let Some(completion) = self.completion.take() {
+            self.completions.push(completion);
+        }
+    }
 }
 
 /// Those of one manager.
@@ -82,12 +90,14 @@ impl Caller for Completions {
 
     fn call(&self) -> bool {
         let ready = std::mem::take(&mut *self.ready());
-        for Completion { sent, on_sent, user_data, _token } in ready {
+        for Completion { sent, on_sent, user_data, slot, _token } in ready {
             let (status, error) = match &sent {
                 Ok(_) => (LIBCHAT_OK, std::ptr::null()),
                 Err(failure) => (failure.status(), failure.as_ptr()),
             };
             let receipt = receipt_of(&sent);
+            // Free for what the callback sends.
+            drop(slot);
             if let Some(on_sent) = on_sent {
                 // SAFETY: the host gave it for this; both pointers live until it returns.
                 unsafe { on_sent(status, &receipt, error, user_data.0) };

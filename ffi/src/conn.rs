@@ -101,6 +101,7 @@ static CONNS: Table<Conn> = Table::new(1);
 ///   DISCONNECTED      nobody answers in time; the message lists every place looked at
 ///   UNAUTHORIZED      the server refuses the credentials
 ///   INVALID_ARGUMENT  an address or a file cannot be read
+///   NOT_FOUND         there is no such context
 ///   SYSTEM            no thread can be started
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn libchat_connect(
@@ -122,8 +123,8 @@ pub unsafe extern "C" fn libchat_connect(
     }
 }
 
-/// Begins to close, and returns: for callbacks, and for whoever must not wait. libchat_conn_close
-/// waits for the end.
+/// Begins to close, which frees all by itself, and returns: for callbacks, and for whoever must not
+/// wait. libchat_conn_close waits for the end.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn libchat_conn_stop(
     conn: libchat_conn,
@@ -284,11 +285,12 @@ impl Conn {
     /// Has a thread of its own close it, unless one does already.
     fn start_closing(self: &Arc<Conn>) -> Result<(), Failure> {
         // Under their lock, so that no manager is added after they were looked at.
-        let managers = self.managers();
+        let guard = self.managers();
         if self.closing.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let managers: Vec<Arc<Manager>> = managers.values().cloned().collect();
+        let managers: Vec<Arc<Manager>> = guard.values().cloned().collect();
+        drop(guard);
         let conn = self.clone();
         match bridge::spawn_thread("libchat-close", move || conn.wind_up()) {
             Ok(thread) => {

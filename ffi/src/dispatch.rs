@@ -84,7 +84,8 @@ impl Dispatcher {
     fn push(self: &Arc<Dispatcher>, caller: Arc<dyn Caller>) {
         let mut state = self.lock();
         state.ready.push_back(caller);
-        if state.ready.len() > state.idle && state.threads.len() < self.threads_max {
+        let is_busy = state.ready.len() > state.idle && !state.ending;
+        if is_busy && state.threads.len() < self.threads_max {
             match self.start_thread() {
                 Ok(thread) => state.threads.push(thread),
                 // The threads that there are will come to it.

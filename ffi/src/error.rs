@@ -187,3 +187,63 @@ impl From<Broken> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that C is told about an error.
+    fn seen(error: *const libchat_error) -> (libchat_status, [String; 4], u32, bool) {
+        let accessors = [
+            libchat_error_message,
+            libchat_error_hint,
+            libchat_error_id,
+            libchat_error_remote_code,
+        ];
+        // SAFETY: NULL or alive; what it returns is NUL-terminated.
+        unsafe {
+            let text = |of: unsafe extern "C" fn(*const libchat_error) -> *const c_char| -> String {
+                CStr::from_ptr(of(error)).to_str().expect("UTF-8").to_owned()
+            };
+            let (server_code, retryable) =
+                (libchat_error_server_code(error), libchat_error_is_retryable(error));
+            (libchat_error_code(error), accessors.map(text), server_code, retryable)
+        }
+    }
+
+    fn check(failure: Failure, status: libchat_status, texts: [&str; 4], code: u32, again: bool) {
+        let expected = (status, texts.map(str::to_owned), code, again);
+        assert_eq!(seen(failure.as_ptr()), expected, "lent");
+        let error = failure.into_raw();
+        assert_eq!(seen(error), expected, "given");
+        // SAFETY: just given.
+        unsafe { libchat_error_free(error) };
+    }
+
+    #[test]
+    fn an_error_says_what_its_failure_was_given() {
+        let plain = Failure::invalid("max: 0");
+        check(plain, LIBCHAT_ERR_INVALID_ARGUMENT, ["max: 0", "", "", ""], 0, false);
+        let hinted = Failure::closed("a\0b").hint("again").about(c"id").about(c"other");
+        check(hinted.clone(), LIBCHAT_ERR_CLOSED, ["a\u{FFFD}b", "again", "id", ""], 0, false);
+        drop(hinted);
+        let Failure(mut full) = Failure::new(LIBCHAT_ERR_REMOTE, "ask");
+        (full.remote_code, full.server_code, full.retryable) = (c"busy".into(), 10_071, true);
+        check(Failure(full), LIBCHAT_ERR_REMOTE, ["ask", "", "", "busy"], 10_071, true);
+    }
+
+    #[test]
+    fn an_error_of_core_comes_whole() {
+        let error = "c1".parse::<libchat::Cursor>().expect_err("no cursor");
+        let (text, hint) = (error.to_string(), error.hint_text().unwrap_or_default().to_owned());
+        let status = LIBCHAT_ERR_INVALID_ARGUMENT;
+        check(error.into(), status, [&text, &hint, "", ""], 0, false);
+    }
+
+    #[test]
+    fn no_error_has_nothing_to_say() {
+        assert_eq!(seen(std::ptr::null()), (LIBCHAT_OK, Default::default(), 0, false));
+        // SAFETY: NULL.
+        unsafe { libchat_error_free(std::ptr::null_mut()) };
+    }
+}

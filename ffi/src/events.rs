@@ -220,3 +220,74 @@ pub unsafe extern "C" fn libchat_events_release(events: *const libchat_events) {
         drop(unsafe { Box::from_raw(events.cast_mut()) });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seq: u64) -> Cursor {
+        Cursor { incarnation: 9, seq, check: 3 }
+    }
+
+    #[test]
+    fn a_list_holds_its_events_until_it_is_released() {
+        let stalled = "".parse::<Cursor>().expect_err("no cursor");
+        let reason = status::of(stalled.kind());
+        let list = Events::of_watch(vec![
+            Event::CaughtUp { cursor: at(1) },
+            Event::Gap { after: at(1), until: at(4) },
+            Event::Reset { cursor: at(0) },
+            Event::Malformed { cursor: at(5) },
+            Event::Stalled { reason: stalled },
+            Event::Resumed,
+        ]);
+        let list = list.into_raw();
+        let none = libchat_cursor::default();
+        let expected = [
+            (LIBCHAT_EVENT_CAUGHT_UP, 0, at(1).into(), none),
+            (LIBCHAT_EVENT_GAP, 0, at(4).into(), at(1).into()),
+            (LIBCHAT_EVENT_RESET, 0, at(0).into(), none),
+            (LIBCHAT_EVENT_MALFORMED, 0, at(5).into(), none),
+            (LIBCHAT_EVENT_STALLED, reason, none, none),
+            (LIBCHAT_EVENT_RESUMED, 0, none, none),
+        ];
+        // SAFETY: the list is alive until it is released, once.
+        unsafe {
+            assert_eq!(libchat_events_len(list), expected.len());
+            for (n, expected) in expected.into_iter().enumerate() {
+                let event = *libchat_events_get(list, n);
+                assert_eq!((event.kind, event.reason, event.cursor, event.after), expected);
+                assert!(event.message.is_null() && event.reserved == [0; 2]);
+            }
+            assert!(libchat_events_get(list, expected.len()).is_null());
+            assert!(libchat_events_get(list, usize::MAX).is_null());
+            libchat_events_release(list);
+        }
+    }
+
+    #[test]
+    fn a_truncated_list_says_where_to_go_on() {
+        let mut next = libchat_cursor::default();
+        // SAFETY: the list is alive until it is released, once; `next` can be written.
+        unsafe {
+            let list = Events::new(Vec::new().into_iter(), true, at(7)).into_raw();
+            assert!(libchat_events_truncated(list, &mut next));
+            assert!(libchat_events_truncated(list, ptr::null_mut()));
+            libchat_events_release(list);
+        }
+        assert_eq!(next, at(7).into());
+    }
+
+    #[test]
+    fn no_list_is_an_empty_one() {
+        let mut next = at(7).into();
+        // SAFETY: NULL; `next` can be written.
+        unsafe {
+            assert_eq!(libchat_events_len(ptr::null()), 0);
+            assert!(libchat_events_get(ptr::null(), 0).is_null());
+            assert!(!libchat_events_truncated(ptr::null(), &mut next));
+            libchat_events_release(ptr::null());
+        }
+        assert_eq!(next, libchat_cursor::default());
+    }
+}

@@ -80,17 +80,14 @@ impl Lifecycle {
     pub(crate) fn end_turn(&self, more: bool) -> bool {
         let mut state = self.lock();
         state.running = false;
-        let more = more || state.woken || state.ending;
+        let more = more || state.woken;
         state.woken = false;
         more && state.wants_turn()
     }
 
     /// The last callback has returned; the turn ends with it.
     pub(crate) fn finish(&self) {
-        let mut state = self.lock();
-        state.running = false;
-        state.done = true;
-        drop(state);
+        self.lock().done = true;
         self.changed.notify_all();
     }
 

@@ -36,11 +36,12 @@ pub unsafe extern "C" fn libchat_local_server_start(
 ) -> libchat_status {
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
+        if !url.is_null() && url_size > 0 {
+            url.write(0);
+        }
         boundary(err, || {
-            match (url.is_null(), url_size) {
-                (_, 0) => {}
-                (true, _) => return Err(Failure::invalid("url: NULL with a size")),
-                (false, _) => url.write(0),
+            if url.is_null() && url_size > 0 {
+                return Err(Failure::invalid("url: NULL with a size"));
             }
             let folder = text_in("folder", folder)?;
             let server = LocalServer::start(Path::new(folder), &Default::default())?;

@@ -15,9 +15,9 @@ use crate::bytes::{c_text, libchat_bytes};
 use crate::status::*;
 
 /// Takes one line of the log. `level` is 1 for errors, 2 for warnings, 3 for what is worth knowing,
-/// 4 and 5 for whoever looks for a fault; `target` says which part of libchat speaks. Both texts end
-/// with the call. It runs on any thread, perhaps under a lock of libchat: it must return soon, and
-/// every function that has a status answers WOULD_DEADLOCK in it.
+/// 4 and 5 for whoever looks for a fault; `target` says which part of libchat speaks. Both texts
+/// end with the call. It runs on any thread, perhaps under a lock of libchat: it must return soon,
+/// and every function that has a status answers WOULD_DEADLOCK in it.
 pub type libchat_log_fn = Option<
     unsafe extern "C" fn(
         level: i32,

@@ -1,12 +1,13 @@
 //! Manager: one agent in one project
 
 use std::collections::HashMap;
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use libchat::bridge;
+use libchat::bridge::{self, SendSlot};
 use libchat::{Cancel, Error, OpenOptions, Retention, thread_short};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -182,6 +183,20 @@ pub(crate) struct Manager {
     poisoned: AtomicBool,
 }
 
+/// A manager that a call has entered: a send must say what became of it before the threads end.
+pub(crate) struct Entered {
+    manager: Arc<Manager>,
+    _token: TaskTrackerToken,
+}
+
+impl Deref for Entered {
+    type Target = Arc<Manager>;
+
+    fn deref(&self) -> &Arc<Manager> {
+        &self.manager
+    }
+}
+
 #[derive(Default)]
 struct Children {
     closing: bool,
@@ -210,15 +225,18 @@ impl Manager {
         Ok(manager)
     }
 
-    pub(crate) fn of(handle: libchat_manager) -> Result<Arc<Manager>, Failure> {
+    /// For one call: as long as it lives, close waits.
+    pub(crate) fn of(handle: libchat_manager) -> Result<Entered, Failure> {
         let manager = MANAGERS.get(handle)?;
-        if manager.conn.is_closing() || manager.children().closing {
+        // The token first: whoever closes from here on sees it.
+        let entered = Entered { _token: manager.token(), manager };
+        if entered.conn.is_closing() || entered.children().closing {
             return Err(closed());
         }
-        if manager.poisoned.load(Ordering::Relaxed) {
+        if entered.poisoned.load(Ordering::Relaxed) {
             return Err(Failure::panicked());
         }
-        Ok(manager)
+        Ok(entered)
     }
 
     pub(crate) fn core(&self) -> &Arc<libchat::Manager> {
@@ -230,8 +248,14 @@ impl Manager {
     }
 
     /// What will tell the host of a send that it does not wait for.
-    pub(crate) fn completer(&self, on_sent: libchat_sent_fn, user_data: UserData) -> Completer {
-        Completer::new(self.completions.clone(), on_sent, user_data, self.token())
+    pub(crate) fn completer(
+        &self,
+        id: CString,
+        slot: SendSlot,
+        on_sent: libchat_sent_fn,
+        user_data: UserData,
+    ) -> Completer {
+        Completer::new(self.completions.clone(), id, slot, on_sent, user_data, self.token())
     }
 
     /// Runs `call` on the connection's threads, and waits for it.
@@ -240,8 +264,6 @@ impl Manager {
         cancel: Option<Cancel>,
         call: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Failure> {
-        // Close waits for it too: a send must say what became of it before the threads end.
-        let _token = self.token();
         let ended = self.conn.runtime().begin(cancel, call).wait();
         if ended.as_ref().is_err_and(|it| *it == bridge::Broken::Panicked) {
             self.poisoned.store(true, Ordering::Relaxed);
@@ -295,9 +317,13 @@ impl Manager {
         drop(children);
         watches.iter().for_each(|watch| watch.end());
         responders.iter().for_each(|responder| responder.end());
+        let (core, closing) = (self.core.clone(), self.token());
+        self.conn.runtime().spawn(async move {
+            core.close().await;
+            drop(closing);
+        });
         let manager = self.clone();
         self.conn.runtime().spawn(async move {
-            manager.core.close().await;
             manager.pending.close();
             manager.pending.wait().await;
             manager.release();

@@ -2,7 +2,7 @@
 //!
 //! Messages never change, and need no handle: one that you retain outlives its watch, its manager
 //! and its connection. All functions here may run on several threads at once. They take NULL and
-//! answer with nothing: an empty text, 0, NULL.
+//! answer with nothing: an empty text, 0, NULL. What they return lives as long as the message.
 
 use std::ffi::{CStr, c_char};
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ use crate::local_server::text_out;
 use crate::read::text_in;
 use crate::status::*;
 
-/// The longest id; none is empty or has controls.
+/// The longest id; none empty, with controls or outer spaces.
 pub const LIBCHAT_ID_MAX: usize = 64;
 
 /// A buffer of this size holds any cursor's text.
@@ -224,12 +224,10 @@ pub unsafe extern "C" fn libchat_cursor_format(
 ) -> libchat_status {
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
-        boundary(err, || {
-            if size > 0 && !out.is_null() {
-                out.write(0);
-            }
-            text_out("out", &Cursor::from(cursor).to_string(), out, size)
-        })
+        if size > 0 && !out.is_null() {
+            out.write(0);
+        }
+        boundary(err, || text_out("out", &Cursor::from(cursor).to_string(), out, size))
     }
 }
 
@@ -253,4 +251,151 @@ pub unsafe extern "C" fn libchat_cursor_parse(
 fn nanos(time: time::OffsetDateTime) -> i64 {
     let nanos = time.unix_timestamp_nanos();
     i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use super::*;
+
+    #[test]
+    fn no_message_has_nothing_to_say() {
+        let texts = [
+            libchat_message_id,
+            libchat_message_sender,
+            libchat_message_thread,
+            libchat_message_reply_to,
+            libchat_message_body,
+        ];
+        let none = ptr::null();
+        let mut headers = ptr::dangling();
+        // SAFETY: NULL; `headers` can be written.
+        unsafe {
+            for text in texts.map(|text| text(none)) {
+                assert_eq!((*text.data, text.len), (0, 0));
+            }
+            assert_eq!(*libchat_message_short(none), 0);
+            assert_eq!((libchat_message_sent_ns(none), libchat_message_time_ns(none)), (0, 0));
+            assert_eq!(libchat_message_cursor(none), libchat_cursor::default());
+            assert!(libchat_message_header(none, c"a".as_ptr()).is_null());
+            assert_eq!(libchat_message_headers(none, &mut headers), 0);
+            assert!(headers.is_null() && libchat_message_retain(none).is_null());
+            libchat_message_release(none);
+        }
+    }
+
+    const CURSOR: libchat_cursor =
+        libchat_cursor { incarnation: u64::MAX, seq: u64::MAX, check: u32::MAX, reserved0: 0 };
+    const TEXT: &CStr = c"c1.ffffffffffffffff.18446744073709551615.ffffffff";
+
+    fn format(out: &mut [c_char]) -> libchat_status {
+        // SAFETY: `out` can be written as far as said.
+        unsafe { libchat_cursor_format(CURSOR, out.as_mut_ptr(), out.len(), ptr::null_mut()) }
+    }
+
+    #[test]
+    fn a_cursor_is_written_where_there_is_room() {
+        let mut out = [1; LIBCHAT_CURSOR_SIZE];
+        assert_eq!(format(&mut out), LIBCHAT_OK);
+        // SAFETY: just written, with its NUL.
+        assert_eq!(unsafe { CStr::from_ptr(out.as_ptr()) }, TEXT);
+        let needed = TEXT.count_bytes() + 1;
+        assert_eq!(format(&mut vec![1; needed]), LIBCHAT_OK);
+        for size in [1, needed - 1] {
+            let mut out = vec![1; size];
+            assert_eq!(format(&mut out), LIBCHAT_ERR_INVALID_ARGUMENT);
+            assert_eq!(out.first(), Some(&0), "an empty text");
+        }
+        assert_eq!(format(&mut []), LIBCHAT_ERR_INVALID_ARGUMENT);
+    }
+
+    #[test]
+    fn a_cursor_is_read_or_all_zero() {
+        let mut out = libchat_cursor::default();
+        let mut parse = |text: *const c_char| {
+            // SAFETY: NULL or NUL-terminated; `out` can be written.
+            (unsafe { libchat_cursor_parse(text, &mut out, ptr::null_mut()) }, out)
+        };
+        assert_eq!(parse(TEXT.as_ptr()), (LIBCHAT_OK, CURSOR));
+        for text in [c"".as_ptr(), c"c1.1.2".as_ptr(), c"c1.\xff.2.3".as_ptr(), ptr::null()] {
+            assert_eq!(parse(text), (LIBCHAT_ERR_INVALID_ARGUMENT, libchat_cursor::default()));
+        }
+    }
+
+    #[test]
+    fn times_that_nanoseconds_cannot_say_are_the_nearest() {
+        let year = |year| {
+            let date = time::Date::from_ordinal_date(year, 1).expect("a date");
+            nanos(date.midnight().assume_utc())
+        };
+        assert_eq!((year(1), year(1970), year(9999)), (i64::MIN, 0, i64::MAX));
+    }
+
+    fn message() -> Arc<libchat_message> {
+        let time = time::OffsetDateTime::UNIX_EPOCH + time::Duration::nanoseconds(5);
+        let short = libchat::thread_short("demo", "plan").expect("a name");
+        let envelope = libchat::wire::Envelope {
+            id: "1".to_owned(),
+            sender: "ana".to_owned(),
+            thread: short.to_string(),
+            body: "a\0b".to_owned(),
+            timestamp: time,
+            reply_to: String::new(),
+            thread_name: "plan".to_owned(),
+        };
+        let headers =
+            [("a", "1"), ("b", "\u{e9}")].map(|(name, value)| (name.into(), value.into()));
+        let subject = format!("chat.demo.{short}");
+        let read = libchat::wire::read("demo", &subject, headers.into(), envelope.encode());
+        libchat_message::new(read.expect("an envelope"))
+    }
+
+    #[test]
+    fn a_retained_message_outlives_its_list() {
+        let lent = message();
+        let text = |text: libchat_bytes| {
+            // SAFETY: text of a message that is alive, with its NUL.
+            unsafe { std::slice::from_raw_parts(text.data, text.len + 1) }
+        };
+        // SAFETY: the message is alive until it is released as often as it was retained.
+        unsafe {
+            let kept = libchat_message_retain(Arc::as_ptr(&lent));
+            assert_eq!(libchat_message_retain(kept), kept);
+            libchat_message_release(kept);
+            drop(lent);
+            assert_eq!(text(libchat_message_id(kept)), b"1\0");
+            assert_eq!(text(libchat_message_sender(kept)), b"ana\0");
+            assert_eq!(text(libchat_message_thread(kept)), b"plan\0");
+            assert_eq!(text(libchat_message_reply_to(kept)), b"\0");
+            assert_eq!(text(libchat_message_body(kept)), b"a\0b\0");
+            assert_eq!(CStr::from_ptr(libchat_message_short(kept)).count_bytes(), 8);
+            assert_eq!((libchat_message_sent_ns(kept), libchat_message_time_ns(kept)), (5, 1));
+            assert_eq!(libchat_message_cursor(kept).seq, 1);
+            libchat_message_release(kept);
+        }
+    }
+
+    #[test]
+    fn header_fields_are_made_once_on_whatever_thread() {
+        let message = message();
+        let seen = |message: &Arc<libchat_message>| {
+            let (message, mut first) = (Arc::as_ptr(message), ptr::null());
+            // SAFETY: the message is alive; `first` can be written.
+            unsafe {
+                assert_eq!(libchat_message_headers(message, ptr::null_mut()), 2);
+                assert_eq!(libchat_message_headers(message, &mut first), 2);
+                let value = CStr::from_ptr(libchat_message_header(message, c"b".as_ptr()));
+                assert_eq!(value.to_str(), Ok("\u{e9}"));
+                assert!(libchat_message_header(message, c"B".as_ptr()).is_null());
+                assert!(libchat_message_header(message, ptr::null()).is_null());
+                first.addr()
+            }
+        };
+        let other = {
+            let message = message.clone();
+            std::thread::spawn(move || seen(&message))
+        };
+        assert_eq!(seen(&message), other.join().expect("ends"));
+    }
 }

@@ -72,7 +72,7 @@ pub struct libchat_respond_options {
     pub queue_group: *const c_char,
     /// Ends the setting up.
     pub cancel: libchat_cancel,
-    /// How many may be open at once; 0 is 1. 256 more are held, others are told "busy".
+    /// How many may be open at once; 0 is 1. 256 more (8 MiB) are held, others are told "busy".
     pub concurrency: u32,
     /// After it a request has failed ("timeout"); 0 is 30000.
     pub answer_timeout_ms: u32,
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn libchat_request_fail(
     }
 }
 
-/// Takes no new requests: once it has returned no further `on_request` starts. What is open can
+/// Takes no new requests: once it has returned no further `on_request` begins. What is open can
 /// still be answered; `on_done` comes when all of it is, or its time is over. From any thread and
 /// any callback; again: OK.
 #[unsafe(no_mangle)]

@@ -115,7 +115,7 @@ impl Responder {
         }
         let concurrency = usize::try_from(options.concurrency).unwrap_or(usize::MAX);
         let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
-        manager.conn().runtime().spawn(responder.listen(core, concurrency));
+        manager.conn().runtime().spawn(responder.run(core, concurrency));
         Ok(())
     }
 
@@ -124,7 +124,17 @@ impl Responder {
         drop(RESPONDERS.remove(handle));
     }
 
-    async fn listen(self: Arc<Responder>, mut core: libchat::Responder, concurrency: usize) {
+    /// Hands out requests until it is stopped, then waits until all are answered.
+    async fn run(self: Arc<Responder>, core: libchat::Responder, concurrency: usize) {
+        // However it ends, the last callback comes.
+        let end = End(self.clone());
+        self.listen(core, concurrency).await;
+        self.unanswered.close();
+        self.unanswered.wait().await;
+        drop(end);
+    }
+
+    async fn listen(self: &Arc<Responder>, mut core: libchat::Responder, concurrency: usize) {
         let permits = Arc::new(Semaphore::new(concurrency));
         loop {
             let next = async {
@@ -149,10 +159,6 @@ impl Responder {
                 (Err(_), _) => break,
             }
         }
-        drop(core);
-        self.unanswered.close();
-        self.unanswered.wait().await;
-        self.dispatcher.end(&self);
     }
 
     /// Makes a request one that can be answered, and has it told.
@@ -231,6 +237,15 @@ impl Responder {
     }
 }
 
+/// Has the last callback of a responder come when it is dropped.
+struct End(Arc<Responder>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.dispatcher.end(&self.0);
+    }
+}
+
 impl OpenRequest {
     fn new(id: u64, responder: &Arc<Responder>, unanswered: Unanswered) -> OpenRequest {
         let request = &unanswered.request;
@@ -245,6 +260,14 @@ impl OpenRequest {
 
     /// Takes the request out of the table to be answered: once.
     pub(crate) fn take(id: libchat_request_id) -> Result<(Arc<Conn>, Unanswered), Failure> {
+        let (conn, unanswered) = OpenRequest::remove(id)?;
+        if let Some(timer) = &unanswered.timer {
+            timer.abort();
+        }
+        Ok((conn, unanswered))
+    }
+
+    fn remove(id: libchat_request_id) -> Result<(Arc<Conn>, Unanswered), Failure> {
         let gone = || {
             let text = "this request was answered already, or its time is over";
             Failure::new(LIBCHAT_ERR_INVALID_STATE, text)
@@ -261,15 +284,13 @@ impl OpenRequest {
         }
         let unanswered = request.lock().take();
         let unanswered = unanswered.ok_or_else(gone)?;
-        if let Some(timer) = &unanswered.timer {
-            timer.abort();
-        }
         Ok((request.responder.conn.clone(), unanswered))
     }
 
     async fn expire(id: libchat_request_id) {
-        // Answered meanwhile, where it cannot be taken.
-        let Ok((_, open)) = OpenRequest::take(id) else { return };
+        // Answered meanwhile, where it is gone. Not `take`, which would end the timer that runs
+        // this.
+        let Ok((_, open)) = OpenRequest::remove(id) else { return };
         let failed = open.request.fail("timeout", "the handler gave no answer in time").await;
         if let Err(error) = failed {
             tracing::debug!(%error, "telling that a request has timed out");

@@ -2,7 +2,8 @@
 
 use std::ffi::{CStr, c_char, c_void};
 
-use libchat::{ExpectLast, Receipt, SendOptions, Short, ThreadRef, bridge};
+use libchat::bridge::{self, AcceptedSend};
+use libchat::{ExpectLast, Receipt, SendOptions, Short, ThreadRef};
 
 use crate::boundary::{Empty, boundary, boundary_out};
 use crate::bytes::{c_text, libchat_bytes, libchat_header};
@@ -89,13 +90,13 @@ pub type libchat_sent_fn = Option<
 /// `out`      gets the receipt; may be NULL
 ///
 /// Fails with
-///   TIMEOUT          nothing was sent
-///   OUTCOME_UNKNOWN  the message may be stored. Send again with the same id (`out->id`): the
-///                    server drops the copy.
-///   CANCELLED        nothing was sent
-///   TOO_LARGE        the server's limit is smaller than this message
-///   CONFLICT         LIBCHAT_EXPECT_LAST: the thread has moved on
-///   NOT_FOUND        the stream was deleted
+///   TIMEOUT, DISCONNECTED  nothing was sent
+///   OUTCOME_UNKNOWN        the message may be stored. Send again with the same id (`out->id`): the
+///                          server drops the copy.
+///   CANCELLED              nothing was sent
+///   TOO_LARGE              the server's limit is smaller than this message
+///   CONFLICT               LIBCHAT_EXPECT_LAST: the thread has moved on
+///   NOT_FOUND              the stream was deleted
 /// After any failure but OUTCOME_UNKNOWN and PANIC the message is not stored.
 ///
 /// Blocks up to `options->timeout_ms`. Calls of one thread of yours are stored in their order.
@@ -152,15 +153,15 @@ pub unsafe extern "C" fn libchat_send_async(
             let thread = text_in("thread", thread)?;
             let body = bytes_in("body", body)?;
             let (options, by_short) = send_options(options)?;
-            let sending =
-                bridge::accept_send(manager.core(), thread_in(thread, by_short)?, body, options)?;
-            let Some(sending) = sending else {
+            let thread = thread_in(thread, by_short)?;
+            let accepted = bridge::accept_send(manager.core(), thread, body, options)?;
+            let Some(AcceptedSend { id, sent, slot }) = accepted else {
                 let text = "as many sends are under way as may be";
                 return Err(Failure::new(LIBCHAT_ERR_BUSY, text)
                     .hint("nothing was taken: try again after a completion"));
             };
-            let completer = manager.completer(on_sent, UserData(user_data));
-            manager.conn().runtime().spawn(completer.complete(sending));
+            let completer = manager.completer(c_text(&id), slot, on_sent, UserData(user_data));
+            manager.conn().runtime().spawn(completer.complete(sent));
             Ok(LIBCHAT_OK)
         })
     }

@@ -3,7 +3,7 @@
 use crate::boundary::boundary;
 use crate::error::libchat_error;
 use crate::manager::{Manager, libchat_manager};
-use crate::read::{Options, struct_out};
+use crate::read::{Options, blank_out, struct_out};
 use crate::status::*;
 
 /// What a manager has counted since it was opened.
@@ -53,7 +53,13 @@ pub unsafe extern "C" fn libchat_manager_stats(
     err: *mut *mut libchat_error,
 ) -> libchat_status {
     // SAFETY: the caller keeps the header's rules for every pointer here.
-    unsafe { boundary(err, || struct_out(out, Manager::of(manager).map(|it| figures(&it)))) }
+    unsafe {
+        let size = blank_out(out);
+        boundary(err, || {
+            let figures = figures(&*Manager::of(manager)?);
+            Ok(struct_out(out, size?, figures))
+        })
+    }
 }
 
 fn figures(manager: &Manager) -> libchat_stats {

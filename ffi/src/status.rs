@@ -37,7 +37,7 @@ pub const LIBCHAT_ERR_BUSY: libchat_status = 106;
 /// Look at the machine: it refused a file or thread.
 pub const LIBCHAT_ERR_SYSTEM: libchat_status = 107;
 
-/// Try again: nothing was stored nor sent.
+/// Try again: of a send, nothing was sent.
 pub const LIBCHAT_ERR_TIMEOUT: libchat_status = 200;
 /// Try again, or check the address: no server.
 pub const LIBCHAT_ERR_DISCONNECTED: libchat_status = 201;

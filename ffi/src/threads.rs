@@ -13,7 +13,8 @@ use crate::error::{Failure, libchat_error};
 use crate::manager::{Manager, libchat_manager};
 use crate::message::{libchat_cursor, libchat_message, libchat_message_body};
 use crate::message::{libchat_message_sender, libchat_message_time_ns};
-use crate::read::{Options, flags_in, headers_in, options_in, struct_out, text_in, timeout_in};
+use crate::read::{Options, blank_out, flags_in, headers_in, options_in};
+use crate::read::{struct_out, text_in, timeout_in};
 use crate::status::*;
 
 /// How to call what waits for an answer: lists, request and ask.
@@ -146,10 +147,11 @@ pub unsafe extern "C" fn libchat_threads_get(
 ) -> libchat_status {
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
+        let size = blank_out(out);
         boundary(ptr::null_mut(), || {
             let thread = threads.as_ref().and_then(|list| list.threads.get(index));
-            let thread = thread.ok_or_else(|| Failure::invalid("index: past the end"));
-            struct_out(out, thread.map(Thread::summary))
+            let thread = thread.ok_or_else(|| Failure::invalid("index: past the end"))?;
+            Ok(struct_out(out, size?, thread.summary()))
         })
     }
 }

@@ -197,7 +197,8 @@ pub unsafe extern "C" fn libchat_watch_take(
 /// Each call gives another descriptor, which is yours: take it out of your loop, then close it,
 /// before or after the watch. It is not blocking, and not inherited by programs that are started.
 ///
-/// Fails with INVALID_STATE on a watch with a callback, with SYSTEM when no descriptor is left.
+/// Fails with INVALID_STATE on a watch with a callback, with SYSTEM when no descriptor is left;
+/// `*out` is -1 then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn libchat_watch_fd(
     watch: libchat_watch,
@@ -206,17 +207,23 @@ pub unsafe extern "C" fn libchat_watch_fd(
 ) -> libchat_status {
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
-        boundary_out(out, err, |out: Out<isize>| {
+        if !out.is_null() {
+            out.write(-1);
+        }
+        boundary(err, || {
+            if out.is_null() {
+                return Err(Failure::invalid("out: NULL"));
+            }
             let fd = Watcher::to_pull(watch)?.core().fd()?;
-            out.set(isize::try_from(fd.into_raw_fd()).unwrap_or(-1));
+            out.write(isize::try_from(fd.into_raw_fd()).unwrap_or(-1));
             Ok(LIBCHAT_OK)
         })
     }
 }
 
-/// Stops, from any thread and any callback: once it has returned no further `on_event` starts, and
-/// who waits in libchat_watch_take gets END. One that runs, perhaps this very one, finishes; then
-/// `on_done` comes. Again: OK.
+/// Stops, from any thread and any callback: once it has returned no further `on_event` begins. One
+/// begun already, perhaps only just, perhaps this very one, finishes; then `on_done` comes. Who
+/// waits in libchat_watch_take gets END. Again: OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn libchat_watch_stop(watch: libchat_watch) -> libchat_status {
     // SAFETY: there is no place to write to.
@@ -253,9 +260,9 @@ pub unsafe extern "C" fn libchat_watch_join(
     }
 }
 
-/// Stops, waits until `on_done` has returned, and gives the handle back. On a thread of libchat, as
-/// in a callback, it does not wait: `on_done` comes later. So do not call it while you hold a lock
-/// that the callbacks take. 0 and a closed handle: OK.
+/// Stops, waits until `on_done` has returned, and gives the handle back, which a watch that has
+/// ended keeps until then. On a thread of libchat, as in a callback, it does not wait. Do not call
+/// it while you hold a lock that the callbacks take. 0 and a closed handle: OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn libchat_watch_close(watch: libchat_watch) -> libchat_status {
     // SAFETY: there is no place to write to.

@@ -33,6 +33,8 @@ def main(header: Path, library: str, compiler: str) -> None:
     compiled = compiler_layouts(ffi, structs, header, compiler)
     for name in structs:
         parsed = cffi_layout(ffi, name)
+        held = sum(ffi.sizeof(field.type) for _, field in ffi.typeof(name).fields)
+        assert held == parsed[0], f"{name}: {parsed[0] - held} bytes of padding"
         assert parsed == compiled[name], f"{name}: cffi {parsed}, compiler {compiled[name]}"
         built = ctypes_layout(ctypes_struct(ffi.typeof(name)))
         assert built == compiled[name], f"{name}: ctypes {built}, compiler {compiled[name]}"

@@ -33,7 +33,8 @@
  * a longer one if what this library does not know is 0; else UNSUPPORTED.
  *
  * Results. `*out` is 0 or NULL after a failure, but for the id of a receipt. `*err` is always
- * written, if `err` is not NULL: NULL, or an error to be freed.
+ * written, if `err` is not NULL: NULL, or an error to be freed. Lists of failures name what is
+ * special: CLOSED, DISCONNECTED, UNAUTHORIZED and SERVER may come of all that asks the server.
  *
  * Times are in milliseconds: 0 in options is the default, as an argument it is not to wait.
  * LIBCHAT_INFINITE is without end. Moments are in Unix nanoseconds.
@@ -41,20 +42,20 @@
  * Threads. Every function may be called from any thread at any time. Callbacks run on threads of
  * libchat, never inside the call that registered them, and without a lock of libchat; but one may
  * run before that call has returned. Those of one watch, one responder, or the sends of one manager
- * run one after the other; others run beside them, on further threads, so that a callback may
- * block, and may call everything here, also what waits. Only waiting for one's own end is refused
- * (WOULD_DEADLOCK); close functions do not wait there. A callback must not throw, longjmp or end
- * its thread.
+ * run one after the other; others run beside them, on up to `dispatch_threads` threads, so that a
+ * callback may block, and may call everything here, also what waits. Only waiting for one's own end
+ * is refused (WOULD_DEADLOCK); close functions do not wait there. A callback must not throw,
+ * longjmp or end its thread.
  *
- * The end. After stop has returned no further event starts. `on_done` comes once, when nothing else
- * will: free `user_data` there, and only there. Closing a manager or a connection ends all it has
- * and waits for each on_done and on_sent.
+ * The end. After stop has returned no callback begins; one begun already, perhaps only just,
+ * finishes. `on_done` comes once, when nothing else will: free `user_data` there, and only there.
+ * Closing a manager or a connection ends all it has and waits for each on_done and on_sent.
  *
  * Signals and processes. Threads of libchat have all signals blocked; it installs no handler and
  * nothing to run at exit. A program may end without closing: what was not confirmed may be lost, no
- * more. A forked child may use libchat if its parent had opened nothing before; else every function
- * answers FORKED, and frees nothing. Nothing here may be called in a signal handler. The library
- * stays loaded once it is (dlclose does not unload it). Link one Rust library statically at most.
+ * more. A forked child may use libchat if its parent had opened nothing before; else whatever needs
+ * a handle answers FORKED. Nothing here may be called in a signal handler. The library stays loaded
+ * once it is (dlclose does not unload it). Link one Rust library statically at most.
  */
 #ifndef LIBCHAT_H
 #define LIBCHAT_H
@@ -110,7 +111,7 @@ typedef int32_t libchat_status;
 #define LIBCHAT_ERR_UNSUPPORTED 105        /* Leave the option out: this library knows it not. */
 #define LIBCHAT_ERR_BUSY 106               /* Try after a completion: nothing was taken. */
 #define LIBCHAT_ERR_SYSTEM 107             /* Look at the machine: it refused a file or thread. */
-#define LIBCHAT_ERR_TIMEOUT 200            /* Try again: nothing was stored nor sent. */
+#define LIBCHAT_ERR_TIMEOUT 200            /* Try again: of a send, nothing was sent. */
 #define LIBCHAT_ERR_DISCONNECTED 201       /* Try again, or check the address: no server. */
 #define LIBCHAT_ERR_CLOSED 202             /* Open a new one: this was closed. */
 #define LIBCHAT_ERR_UNAUTHORIZED 203       /* Ask the operator for the right it names. */
@@ -198,9 +199,9 @@ void libchat_error_free(libchat_error *error);
  */
 
 /* Takes one line of the log. `level` is 1 for errors, 2 for warnings, 3 for what is worth knowing,
- * 4 and 5 for whoever looks for a fault; `target` says which part of libchat speaks. Both texts end
- * with the call. It runs on any thread, perhaps under a lock of libchat: it must return soon, and
- * every function that has a status answers WOULD_DEADLOCK in it. */
+ * 4 and 5 for whoever looks for a fault; `target` says which part of libchat speaks. Both texts
+ * end with the call. It runs on any thread, perhaps under a lock of libchat: it must return soon,
+ * and every function that has a status answers WOULD_DEADLOCK in it. */
 typedef void (*libchat_log_fn)(int32_t level, const char *target, libchat_bytes text,
     void *user_data);
 
@@ -303,12 +304,13 @@ typedef struct libchat_conn_options {
  *   DISCONNECTED      nobody answers in time; the message lists every place looked at
  *   UNAUTHORIZED      the server refuses the credentials
  *   INVALID_ARGUMENT  an address or a file cannot be read
+ *   NOT_FOUND         there is no such context
  *   SYSTEM            no thread can be started */
 libchat_status libchat_connect(const libchat_conn_options *options, libchat_conn *out,
     libchat_error **err);
 
-/* Begins to close, and returns: for callbacks, and for whoever must not wait. libchat_conn_close
- * waits for the end. */
+/* Begins to close, which frees all by itself, and returns: for callbacks, and for whoever must not
+ * wait. libchat_conn_close waits for the end. */
 libchat_status libchat_conn_stop(libchat_conn conn, libchat_error **err);
 
 /* Closes: ends every manager with all it has, waits for every on_done and on_sent, and for every
@@ -372,10 +374,10 @@ libchat_status libchat_thread_short(const char *project, const char *thread, cha
  *
  * Messages never change, and need no handle: one that you retain outlives its watch, its manager
  * and its connection. All functions here may run on several threads at once. They take NULL and
- * answer with nothing: an empty text, 0, NULL.
+ * answer with nothing: an empty text, 0, NULL. What they return lives as long as the message.
  */
 
-#define LIBCHAT_ID_MAX 64                  /* The longest id; none is empty or has controls. */
+#define LIBCHAT_ID_MAX 64 /* The longest id; none empty, with controls or outer spaces. */
 #define LIBCHAT_CURSOR_SIZE 64             /* A buffer of this size holds any cursor's text. */
 
 /* A place in one project's stream: save it, as text, and go on from it in any process. All zero is
@@ -481,13 +483,13 @@ typedef void (*libchat_sent_fn)(libchat_status status, const libchat_receipt *re
  * `out`      gets the receipt; may be NULL
  *
  * Fails with
- *   TIMEOUT          nothing was sent
- *   OUTCOME_UNKNOWN  the message may be stored. Send again with the same id (`out->id`): the
- *                    server drops the copy.
- *   CANCELLED        nothing was sent
- *   TOO_LARGE        the server's limit is smaller than this message
- *   CONFLICT         LIBCHAT_EXPECT_LAST: the thread has moved on
- *   NOT_FOUND        the stream was deleted
+ *   TIMEOUT, DISCONNECTED  nothing was sent
+ *   OUTCOME_UNKNOWN        the message may be stored. Send again with the same id (`out->id`): the
+ *                          server drops the copy.
+ *   CANCELLED              nothing was sent
+ *   TOO_LARGE              the server's limit is smaller than this message
+ *   CONFLICT               LIBCHAT_EXPECT_LAST: the thread has moved on
+ *   NOT_FOUND              the stream was deleted
  * After any failure but OUTCOME_UNKNOWN and PANIC the message is not stored.
  *
  * Blocks up to `options->timeout_ms`. Calls of one thread of yours are stored in their order. */
@@ -638,12 +640,13 @@ libchat_status libchat_watch_take(libchat_watch watch, size_t max, uint32_t time
  * Each call gives another descriptor, which is yours: take it out of your loop, then close it,
  * before or after the watch. It is not blocking, and not inherited by programs that are started.
  *
- * Fails with INVALID_STATE on a watch with a callback, with SYSTEM when no descriptor is left. */
+ * Fails with INVALID_STATE on a watch with a callback, with SYSTEM when no descriptor is left;
+ * `*out` is -1 then. */
 libchat_status libchat_watch_fd(libchat_watch watch, intptr_t *out, libchat_error **err);
 
-/* Stops, from any thread and any callback: once it has returned no further `on_event` starts, and
- * who waits in libchat_watch_take gets END. One that runs, perhaps this very one, finishes; then
- * `on_done` comes. Again: OK. */
+/* Stops, from any thread and any callback: once it has returned no further `on_event` begins. One
+ * begun already, perhaps only just, perhaps this very one, finishes; then `on_done` comes. Who waits
+ * in libchat_watch_take gets END. Again: OK. */
 libchat_status libchat_watch_stop(libchat_watch watch);
 
 /* Waits until `on_done` has returned. It does not stop: call libchat_watch_stop before, or wait
@@ -653,9 +656,9 @@ libchat_status libchat_watch_stop(libchat_watch watch);
  * of libchat, as in a callback. */
 libchat_status libchat_watch_join(libchat_watch watch, uint32_t timeout_ms, libchat_error **err);
 
-/* Stops, waits until `on_done` has returned, and gives the handle back. On a thread of libchat, as
- * in a callback, it does not wait: `on_done` comes later. So do not call it while you hold a lock
- * that the callbacks take. 0 and a closed handle: OK. */
+/* Stops, waits until `on_done` has returned, and gives the handle back, which a watch that has ended
+ * keeps until then. On a thread of libchat, as in a callback, it does not wait. Do not call it while
+ * you hold a lock that the callbacks take. 0 and a closed handle: OK. */
 libchat_status libchat_watch_close(libchat_watch watch);
 
 /*
@@ -810,7 +813,7 @@ typedef struct libchat_respond_options {
     void *user_data;                 /* Handed to both. */
     const char *queue_group;         /* NULL: each responder gets all; else one of the group. */
     libchat_cancel cancel;           /* Ends the setting up. */
-    /* How many may be open at once; 0 is 1. 256 more are held, others are told "busy". */
+    /* How many may be open at once; 0 is 1. 256 more (8 MiB) are held, others are told "busy". */
     uint32_t concurrency;
     uint32_t answer_timeout_ms;      /* After it a request has failed ("timeout"); 0 is 30000. */
     uint32_t timeout_ms;             /* How long setting up may take; 0 is 10000. */
@@ -841,7 +844,7 @@ libchat_status libchat_request_reply(libchat_request_id request, libchat_bytes p
 libchat_status libchat_request_fail(libchat_request_id request, const char *code, const char *text,
     libchat_error **err);
 
-/* Takes no new requests: once it has returned no further `on_request` starts. What is open can
+/* Takes no new requests: once it has returned no further `on_request` begins. What is open can
  * still be answered; `on_done` comes when all of it is, or its time is over. From any thread and
  * any callback; again: OK. */
 libchat_status libchat_responder_stop(libchat_responder responder);
