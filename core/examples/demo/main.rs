@@ -1,5 +1,6 @@
 //! Three agents, each a process of its own, talk in several threads, while one of them and the
-//! server are killed and started again. Run it with `make demo`.
+//! server are killed and started again. One is written in C, examples/c/agent.c. Run it with
+//! `make demo`.
 //!
 //! The conversation is examples/demo/conversation.json.
 #![allow(clippy::print_stderr)] // a program for people
@@ -23,10 +24,10 @@ async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let ended = match arguments[..] {
-        [] => play::run().await,
         ["agent", name, "--folder", folder] => agent::run(name, folder.as_ref()).await,
         ["janitor", "--folder", folder] => cast::clean_up(folder.as_ref()),
-        _ => Err("usage: demo".into()),
+        ref programs if programs.iter().all(|it| it.contains('=')) => play::run(programs).await,
+        _ => Err("usage: demo LANGUAGE=PROGRAM".into()),
     };
     let Err(error) = ended else { return ExitCode::SUCCESS };
     eprintln!("{}: {error:#}", [&["demo"], &arguments[..]].concat().join(" "));

@@ -40,9 +40,9 @@ struct Play {
     transcript: Transcript,
 }
 
-pub(crate) async fn run() -> Result {
+pub(crate) async fn run(programs: &[&str]) -> Result {
     let script = Script::load()?;
-    let mut play = Play::begin(&script).await?;
+    let mut play = Play::begin(&script, programs).await?;
     for line in &script.lines {
         let message = play.next_message(line).await?;
         play.show(line, &message)?;
@@ -54,14 +54,14 @@ pub(crate) async fn run() -> Result {
 }
 
 impl Play {
-    async fn begin(script: &Script) -> Result<Play> {
-        let mut cast = Cast::assemble()?;
+    async fn begin(script: &Script, programs: &[&str]) -> Result<Play> {
+        let mut cast = Cast::assemble(script, programs)?;
         let server = LocalServer::start(cast.folder(), &LocalServerOptions::default())?;
         let connection = libchat::connect(server.connect_options()).await?;
         let manager = connection.open(PROJECT, AUDIENCE, OpenOptions::default()).await?;
         let watch = manager.watch_all(WatchOptions::from(Start::All)).await?;
         let transcript = Transcript::new(&script.agents());
-        transcript.title("Three agents, each a process of its own, and one nats-server")?;
+        transcript.title(&title(script))?;
         for agent in script.agents() {
             cast.start(agent)?;
         }
@@ -184,6 +184,12 @@ impl Play {
         let evidence = Evidence { script, journals, threads, absences, outages, all_ended_well };
         report(&evidence, &self.transcript)
     }
+}
+
+fn title(script: &Script) -> String {
+    let languages = script.written_in.iter().map(|(agent, it)| format!(", {agent} in {it}"));
+    let languages: String = languages.collect();
+    format!("Three agents{languages}, each a process of its own, and one nats-server")
 }
 
 fn asked<'a>(notes: &'a [Note], question: &Question) -> Option<&'a Asked> {

@@ -1,5 +1,6 @@
 //! The conversation as data: who says what in which thread, and what happens to them meanwhile.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -7,9 +8,12 @@ use serde::Deserialize;
 
 use crate::Result;
 
-/// The lines, in the order in which they are said: each when its speaker has seen the one before.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Script {
+    /// The language of each agent that is no Rust program.
+    pub(crate) written_in: BTreeMap<String, String>,
+    /// In the order in which they are said: each when its speaker has seen the one before.
     pub(crate) lines: Vec<Line>,
 }
 
@@ -67,6 +71,22 @@ impl Script {
             }
         }
         agents
+    }
+
+    /// The lines in a form that an agent without JSON reads easily: fields with tabs between, and
+    /// an empty line at the end.
+    pub(crate) fn plain(&self) -> String {
+        let mut plain = String::new();
+        for line in &self.lines {
+            let asks = line.asks.as_ref().map_or(["", "", ""], |question| {
+                [&question.to, &question.text, question.answer.as_deref().unwrap_or_default()]
+            });
+            let says = [line.id.as_str(), &line.from, &line.thread, &line.text];
+            plain += &[says.join("\t"), asks.join("\t")].join("\t");
+            plain.push('\n');
+        }
+        plain.push('\n');
+        plain
     }
 
     pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {

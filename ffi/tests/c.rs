@@ -1,0 +1,341 @@
+//! The C programs of tests/c against this build and a real nats-server: each as it is, under
+//! valgrind, and with the C side under the address and undefined-behaviour sanitizers.
+//!
+//! The sanitizers see the host's side of the boundary only: what it reads of what the library hands
+//! out, and what it frees. Inside the library it is valgrind that looks. helgrind is not run:
+//! Rust's locks are futexes of its own, which helgrind does not know, so that it takes every
+//! handover under them for a race.
+#![allow(clippy::print_stdout)] // figures, and what cannot be run here
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::sync::OnceLock;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use libchat::LocalServer;
+use tempfile::TempDir;
+
+const WARNINGS: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"];
+const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+/// How many times longer a program may take, and fewer rounds it does, under valgrind.
+const SLOW: u32 = 10;
+/// The programs' own limit is 120 s; this one is for those that cannot even end themselves.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// What valgrind looks for in a program.
+#[derive(Clone, Copy, PartialEq)]
+enum Check {
+    /// Everything.
+    All,
+    /// Everything but leaks, for the reason given.
+    NoLeaks(&'static str),
+}
+use Check::{All, NoLeaks};
+
+const FORKS: &str = "in a forked child, what only the parent's threads know of looks lost";
+const EXITS: &str = "it ends with everything open";
+
+macro_rules! programs {
+    ($($name:ident: $check:expr;)*) => {
+        const PROGRAMS: &[&str] = &[$(stringify!($name)),*];
+        mod plain {
+            $(#[test] fn $name() { super::check_plain(stringify!($name)); })*
+        }
+        mod sanitized {
+            $(#[test] fn $name() { super::check_sanitized(stringify!($name)); })*
+        }
+        mod valgrind {
+            use super::{All, EXITS, FORKS, NoLeaks};
+            $(#[test] fn $name() { super::check_valgrind(stringify!($name), $check); })*
+        }
+    };
+}
+
+programs! {
+    any_thread: All;
+    ask_own_connection: All;
+    blocked_callback: All;
+    busy: All;
+    cancel: All;
+    close_ends_calls: All;
+    close_from_callback: All;
+    close_mid_callback: All;
+    close_while_sending: All;
+    close_with_sends: All;
+    closed_handles: All;
+    conn_close: All;
+    cursor: All;
+    errors: All;
+    events: All;
+    exit_without_close: NoLeaks(EXITS);
+    fd_closed: All;
+    fork: NoLeaks(FORKS);
+    free_in_done: All;
+    handles: All;
+    history: All;
+    join_would_deadlock: All;
+    local_server: All;
+    log: All;
+    message: All;
+    no_threads: All;
+    options: All;
+    out_before_callback: All;
+    outcome_unknown: All;
+    pull: All;
+    requests: All;
+    respond: All;
+    send: All;
+    send_async: All;
+    serial: All;
+    signals: All;
+    sigpipe: All;
+    slow_dns: All;
+    stats: All;
+    stop: All;
+    stop_from_callback: All;
+    threads: All;
+    two_connections: All;
+    watch: All;
+    wire: All;
+}
+
+#[test]
+fn every_program_is_run() {
+    let mut files: Vec<String> = Vec::new();
+    for entry in fs::read_dir(root().join("tests/c")).expect("tests/c") {
+        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        files.extend(name.strip_suffix(".c").filter(|it| *it != "support").map(str::to_owned));
+    }
+    files.sort();
+    assert_eq!(files, PROGRAMS, "the list above is in the order of the files");
+}
+
+#[test]
+fn the_programs_keep_the_rules_of_the_code() {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root().join("tests/c")).expect("tests/c") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            let text = fs::read_to_string(&path).expect("text");
+            found.extend(untidy(&text).into_iter().map(|it| format!("{}:{it}", path.display())));
+        }
+    }
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+/// Lines of more than 100 columns, tabs, spaces at the end, functions of more than 70 lines, files
+/// of more than 400, without blanks and comments.
+fn untidy(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut begun = 0;
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.chars().count() > 100 || line.contains('\t') || line.ends_with(' ') {
+            found.push(format!("{number}: more than 100 columns, a tab, or a space at the end"));
+        }
+        match line {
+            "{" => begun = number,
+            "}" if number - begun > 71 => {
+                found.push(format!("{number}: a function of more than 70 lines ends here"));
+            }
+            _ => {}
+        }
+    }
+    let is_code = |line: &&str| {
+        let line = line.trim();
+        !(line.is_empty() || ["/*", "*", "//"].iter().any(|it| line.starts_with(it)))
+    };
+    let lines = text.lines().filter(is_code).count();
+    if lines > 400 {
+        found.push(format!("1: {lines} lines of code, 400 is the limit"));
+    }
+    found
+}
+
+fn check_plain(name: &str) {
+    let Some(build) = Build::new(name, &[]) else { return };
+    build.run(&mut build.program_command(), 1);
+}
+
+fn check_sanitized(name: &str) {
+    if name == "no_threads" || name == "slow_dns" {
+        // It stands in front of a function of the C library, where the sanitizer does too.
+        return;
+    }
+    let Some(build) = Build::new(name, &SANITIZERS) else { return };
+    build.run(&mut build.program_command(), 1);
+}
+
+fn check_valgrind(name: &str, check: Check) {
+    if !is_there("valgrind") {
+        return;
+    }
+    let Some(build) = Build::new(name, &[]) else { return };
+    let mut command = build.command("valgrind");
+    command.args(["-q", "--error-exitcode=9", "--num-callers=30"]);
+    command.args(["--errors-for-leak-kinds=definite", "--show-leak-kinds=definite"]);
+    match check {
+        All => command.arg("--leak-check=full"),
+        // What the program starts is looked at too, but for the server.
+        NoLeaks(_) => command.args(["--leak-check=no", "--trace-children=yes"]),
+    };
+    command.arg("--trace-children-skip=*/nats-server");
+    // Fair, so that a thread that only looks does not keep the others from what it looks for.
+    command.arg("--fair-sched=yes").arg(build.program()).arg(build.folder());
+    command.env("LIBCHAT_TEST_SLOW", SLOW.to_string());
+    build.run(&mut command, SLOW);
+}
+
+/// One program, with this build's library under the names by which programs ask for it, and a
+/// folder in which it has its server.
+struct Build {
+    name: &'static str,
+    folder: TempDir,
+}
+
+impl Build {
+    /// `None` where there is no compiler.
+    fn new(name: &str, flags: &[&str]) -> Option<Build> {
+        let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+        if !is_there(&compiler) {
+            return None;
+        }
+        if !flags.is_empty() && !can_sanitize(&compiler) {
+            not_run("C under sanitizers: the compiler has no -fsanitize=address,undefined");
+            return None;
+        }
+        let name = PROGRAMS.iter().copied().find(|it| *it == name).expect("listed");
+        let build = Build { name, folder: scratch() };
+        fs::create_dir(build.folder()).expect("a folder");
+        for file in ["libchat.so".to_owned(), format!("libchat.so.{}", series())] {
+            symlink(library(), build.folder.path().join(file)).expect("a link");
+        }
+        let mut compile = Command::new(compiler);
+        compile.current_dir(root()).args(WARNINGS).arg("-g").args(flags).args(["-I", "include"]);
+        compile.arg(format!("tests/c/{name}.c")).arg("tests/c/support.c");
+        compile.arg("-o").arg(build.program()).arg("-L").arg(build.folder.path());
+        let output = compile.args(["-lchat", "-lpthread"]).output().expect("the compiler runs");
+        assert!(output.status.success(), "{name}: {}", said(&output));
+        Some(build)
+    }
+
+    fn program(&self) -> PathBuf {
+        self.folder.path().join(self.name)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.folder.path().join("server")
+    }
+
+    fn program_command(&self) -> Command {
+        let mut command = self.command(self.program());
+        command.arg(self.folder());
+        command
+    }
+
+    /// What runs in the workspace, where it finds the server's program.
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(root()).env("LD_LIBRARY_PATH", self.folder.path());
+        for variable in ["LIBCHAT_URL", "NATS_URL", "LIBCHAT_TEST_SLOW"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// Runs it to its end; on a failure what it said is the reason.
+    fn run(&self, command: &mut Command, slow: u32) {
+        let said = self.folder.path().join("said");
+        let output = fs::File::create(&said).expect("a file");
+        command.stdout(output.try_clone().expect("a file")).stderr(output);
+        let status = wait(command, PATIENCE * slow);
+        // Where the program failed its server goes on. Where that was frozen it cannot be asked.
+        let stopped = LocalServer::stop(&self.folder());
+        let said = fs::read_to_string(said).expect("text");
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(status.success(), "{}: {status}\n{said}", self.name);
+        stopped.expect("no server is left");
+        for line in lines {
+            assert!(line.starts_with("figure: "), "{}: {line}", self.name);
+            println!("{line}");
+        }
+    }
+}
+
+/// Starts it and waits for its end, with a limit.
+fn wait(command: &mut Command, limit: Duration) -> ExitStatus {
+    let mut child = command.spawn().expect("it starts");
+    let pid = child.id().to_string();
+    let (sender, ended) = channel();
+    let waiting = thread::spawn(move || {
+        let status = child.wait().expect("a child");
+        // Nobody listens where the limit has passed.
+        let _ = sender.send(());
+        status
+    });
+    if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+        // It may have ended just now.
+        let _ = Command::new("kill").args(["-KILL", &pid]).status();
+    }
+    waiting.join().expect("no panic")
+}
+
+/// The one that cargo built with this test.
+fn library() -> PathBuf {
+    let here = env::current_exe().expect("this program");
+    let here = here.parent().expect("its folder");
+    let places = [here.to_owned(), here.join("deps"), here.join("..")];
+    let found = places.iter().map(|it| it.join("libchat.so")).find(|it| it.is_file());
+    found.expect("libchat.so beside this program: cargo build -p libchat-ffi")
+}
+
+/// The part of the version that the soname has.
+fn series() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let parts: Vec<&str> = version.split('.').collect();
+    if parts[0] == "0" { format!("0.{}", parts[1]) } else { parts[0].to_owned() }
+}
+
+fn can_sanitize(compiler: &str) -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| {
+        let folder = scratch();
+        let source = folder.path().join("empty.c");
+        fs::write(&source, "int main(void) { return 0; }\n").expect("a file");
+        let mut compile = Command::new(compiler);
+        compile.args(SANITIZERS).arg(source).arg("-o").arg(folder.path().join("empty"));
+        compile.output().is_ok_and(|it| it.status.success())
+    })
+}
+
+fn is_there(tool: &str) -> bool {
+    let is_there = Command::new(tool).arg("--version").output().is_ok();
+    if !is_there {
+        not_run(tool);
+    }
+    is_there
+}
+
+fn not_run(what: &str) {
+    println!("not run: {what}");
+    assert!(!is_long(), "not run: {what}");
+}
+
+fn is_long() -> bool {
+    env::var_os("LIBCHAT_TEST_LONG").is_some()
+}
+
+fn said(output: &Output) -> String {
+    let texts = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it).into_owned());
+    texts.concat()
+}
+
+fn scratch() -> TempDir {
+    tempfile::tempdir().expect("a scratch folder")
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace")
+}
