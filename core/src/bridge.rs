@@ -225,6 +225,9 @@ impl<T> Drop for Pending<T> {
     }
 }
 
+/// What a send came to.
+type Sent = Result<Receipt, Error>;
+
 /// A message that was taken to be sent without waiting.
 pub struct AcceptedSend<F> {
     /// Its id.
@@ -247,8 +250,7 @@ pub fn accept_send(
     thread: ThreadRef<'_>,
     body: &[u8],
     options: SendOptions,
-) -> Result<Option<AcceptedSend<impl Future<Output = Result<Receipt, Error>> + Send + use<>>>, Error>
-{
+) -> Result<Option<AcceptedSend<impl Future<Output = Sent> + Send + use<>>>, Error> {
     let accepted = manager.accept(thread, body, options)?;
     Ok(accepted.map(|Accepted { sending, permit }| AcceptedSend {
         id: sending.id().to_owned(),
