@@ -7,7 +7,7 @@ export LIBCHAT_NATS_SERVER ?= $(CURDIR)/.venv/bin/nats-server
 # $(call check,COMMAND,REPAIR): runs COMMAND, and says how to repair what it finds.
 check = @echo '$(1)'; $(1) || { echo 'repair: $(2)' >&2; exit 1; }
 
-.PHONY: help build test test-long lint header bench install demo clean tools
+.PHONY: help build test test-long lint header fuzz bench install demo clean tools
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -35,6 +35,9 @@ DENY_FIX = cargo update -p CRATE to leave it; or say in deny.toml why it may sta
 
 header: ## write include/libchat.h anew from ffi/src
 	LIBCHAT_UPDATE_HEADER=1 cargo test -q -p libchat-ffi --test header
+
+fuzz: .venv/made ## hand the C boundary what no program should, LIBCHAT_FUZZ_SECONDS=300 for each of three
+	scripts/fuzz
 
 bench: .venv/made ## measure, beside rivals, and write bench/README.md
 	cargo build --release -p libchat-ffi

@@ -1,15 +1,16 @@
 //! The C programs of tests/c against this build and a real nats-server: each as it is, under
-//! valgrind, and with the C side under the address and undefined-behaviour sanitizers.
+//! valgrind, with the C side under the address and undefined-behaviour sanitizers, and, in long
+//! runs, with both sides under the thread sanitizer.
 //!
-//! The sanitizers see the host's side of the boundary only: what it reads of what the library hands
-//! out, and what it frees. Inside the library it is valgrind that looks. helgrind is not run:
+//! The first sanitizers see the host's side of the boundary only: what it reads of what the library
+//! hands out, and what it frees. Inside the library it is valgrind that looks. helgrind is not run:
 //! Rust's locks are futexes of its own, which helgrind does not know, so that it takes every
 //! handover under them for a race.
 #![allow(clippy::print_stdout)] // figures, and what cannot be run here
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output};
+use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -18,25 +19,31 @@ use std::{env, fs, thread};
 use libchat::LocalServer;
 use tempfile::TempDir;
 
+#[path = "c/races.rs"]
+mod races; // the library and a program, both built for the thread sanitizer
+
 const WARNINGS: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"];
+/// What every program is compiled with.
+const SUPPORT: [&str; 2] = ["support", "support_process"];
 const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-/// How many times longer a program may take, and fewer rounds it does, under valgrind.
+/// How many times longer a program may take under valgrind, and how many times fewer rounds it
+/// does.
 const SLOW: u32 = 10;
 /// The programs' own limit is 120 s; this one is for those that cannot even end themselves.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// What valgrind looks for in a program.
+/// What can be looked for in a program.
 #[derive(Clone, Copy, PartialEq)]
 enum Check {
     /// Everything.
     All,
-    /// Everything but leaks, for the reason given.
-    NoLeaks(&'static str),
+    /// Neither leaks nor races: it ends with everything open, or in forked children, where what
+    /// only the parent's threads know of looks lost.
+    Exits,
+    /// No races: it stands in front of a function of the C library, as that sanitizer does.
+    Interposes,
 }
-use Check::{All, NoLeaks};
-
-const FORKS: &str = "in a forked child, what only the parent's threads know of looks lost";
-const EXITS: &str = "it ends with everything open";
+use Check::{All, Exits, Interposes};
 
 macro_rules! programs {
     ($($name:ident: $check:expr;)*) => {
@@ -45,11 +52,16 @@ macro_rules! programs {
             $(#[test] fn $name() { super::check_plain(stringify!($name)); })*
         }
         mod sanitized {
-            $(#[test] fn $name() { super::check_sanitized(stringify!($name)); })*
+            use super::{All, Exits, Interposes};
+            $(#[test] fn $name() { super::check_sanitized(stringify!($name), $check); })*
         }
         mod valgrind {
-            use super::{All, EXITS, FORKS, NoLeaks};
+            use super::{All, Exits, Interposes};
             $(#[test] fn $name() { super::check_valgrind(stringify!($name), $check); })*
+        }
+        mod raced {
+            use super::{All, Exits, Interposes};
+            $(#[test] fn $name() { super::check_races(stringify!($name), $check); })*
         }
     };
 }
@@ -70,9 +82,9 @@ programs! {
     cursor: All;
     errors: All;
     events: All;
-    exit_without_close: NoLeaks(EXITS);
+    exit_without_close: Exits;
     fd_closed: All;
-    fork: NoLeaks(FORKS);
+    fork: Exits;
     free_in_done: All;
     handles: All;
     history: All;
@@ -80,7 +92,7 @@ programs! {
     local_server: All;
     log: All;
     message: All;
-    no_threads: All;
+    no_threads: Interposes;
     options: All;
     out_before_callback: All;
     outcome_unknown: All;
@@ -92,7 +104,7 @@ programs! {
     serial: All;
     signals: All;
     sigpipe: All;
-    slow_dns: All;
+    slow_dns: Interposes;
     stats: All;
     stop: All;
     stop_from_callback: All;
@@ -107,7 +119,9 @@ fn every_program_is_run() {
     let mut files: Vec<String> = Vec::new();
     for entry in fs::read_dir(root().join("tests/c")).expect("tests/c") {
         let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
-        files.extend(name.strip_suffix(".c").filter(|it| *it != "support").map(str::to_owned));
+        files.extend(
+            name.strip_suffix(".c").filter(|it| !it.starts_with("support")).map(str::to_owned),
+        );
     }
     files.sort();
     assert_eq!(files, PROGRAMS, "the list above is in the order of the files");
@@ -156,16 +170,16 @@ fn untidy(text: &str) -> Vec<String> {
 
 fn check_plain(name: &str) {
     let Some(build) = Build::new(name, &[]) else { return };
-    build.run(&mut build.program_command(), 1);
+    build.run(&mut build.command(build.program()), 1);
 }
 
-fn check_sanitized(name: &str) {
-    if name == "no_threads" || name == "slow_dns" {
-        // It stands in front of a function of the C library, where the sanitizer does too.
-        return;
-    }
+fn check_sanitized(name: &str, check: Check) {
     let Some(build) = Build::new(name, &SANITIZERS) else { return };
-    build.run(&mut build.program_command(), 1);
+    let mut command = build.command(build.program());
+    if check == Exits {
+        command.env("ASAN_OPTIONS", "detect_leaks=0");
+    }
+    build.run(&mut command, 1);
 }
 
 fn check_valgrind(name: &str, check: Check) {
@@ -177,15 +191,26 @@ fn check_valgrind(name: &str, check: Check) {
     command.args(["-q", "--error-exitcode=9", "--num-callers=30"]);
     command.args(["--errors-for-leak-kinds=definite", "--show-leak-kinds=definite"]);
     match check {
-        All => command.arg("--leak-check=full"),
         // What the program starts is looked at too, but for the server.
-        NoLeaks(_) => command.args(["--leak-check=no", "--trace-children=yes"]),
+        Exits => command.args(["--leak-check=no", "--trace-children=yes"]),
+        All | Interposes => command.arg("--leak-check=full"),
     };
     command.arg("--trace-children-skip=*/nats-server");
     // Fair, so that a thread that only looks does not keep the others from what it looks for.
-    command.arg("--fair-sched=yes").arg(build.program()).arg(build.folder());
-    command.env("LIBCHAT_TEST_SLOW", SLOW.to_string());
+    command.arg("--fair-sched=yes").arg(build.program());
     build.run(&mut command, SLOW);
+}
+
+fn check_races(name: &str, check: Check) {
+    if check != All {
+        return;
+    }
+    if !is_long() {
+        return println!("not run: thread sanitizer: long runs only");
+    }
+    let Some(archive) = races::archive() else { return };
+    let Some(build) = Build::instrumented(name, archive) else { return };
+    build.run(&mut races::command(&build), 4);
 }
 
 /// One program, with this build's library under the names by which programs ask for it, and a
@@ -196,29 +221,56 @@ struct Build {
 }
 
 impl Build {
-    /// `None` where there is no compiler.
+    /// Links the library as a host does. `None` where there is no compiler for it.
     fn new(name: &str, flags: &[&str]) -> Option<Build> {
-        let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-        if !is_there(&compiler) {
-            return None;
-        }
+        let compiler = compiler()?;
         if !flags.is_empty() && !can_sanitize(&compiler) {
             not_run("C under sanitizers: the compiler has no -fsanitize=address,undefined");
             return None;
         }
-        let name = PROGRAMS.iter().copied().find(|it| *it == name).expect("listed");
-        let build = Build { name, folder: scratch() };
-        fs::create_dir(build.folder()).expect("a folder");
+        let build = Build::empty(name);
         for file in ["libchat.so".to_owned(), format!("libchat.so.{}", series())] {
             symlink(library(), build.folder.path().join(file)).expect("a link");
         }
-        let mut compile = Command::new(compiler);
-        compile.current_dir(root()).args(WARNINGS).arg("-g").args(flags).args(["-I", "include"]);
-        compile.arg(format!("tests/c/{name}.c")).arg("tests/c/support.c");
-        compile.arg("-o").arg(build.program()).arg("-L").arg(build.folder.path());
-        let output = compile.args(["-lchat", "-lpthread"]).output().expect("the compiler runs");
-        assert!(output.status.success(), "{name}: {}", said(&output));
+        let mut compile = build.compile(&compiler, name);
+        compile
+            .args(flags)
+            .args(SUPPORT.map(|it| format!("tests/c/{it}.c")))
+            .arg("-o")
+            .arg(build.program());
+        compile.arg("-L").arg(build.folder.path()).args(["-lchat", "-lpthread"]);
+        succeeds(&mut compile);
         Some(build)
+    }
+
+    /// Links the archive with what [`races::link`] adds.
+    fn instrumented(name: &str, archive: &Path) -> Option<Build> {
+        let compiler = compiler()?;
+        let build = Build::empty(name);
+        let objects = [name, SUPPORT[0], SUPPORT[1]].map(|it| {
+            let object = build.folder.path().join(format!("{it}.o"));
+            let mut compile = build.compile(&compiler, it);
+            succeeds(compile.args(["-fsanitize=thread", "-c", "-o"]).arg(&object));
+            object
+        });
+        let mut link = Command::new(&compiler);
+        link.args(objects).arg("-o").arg(build.program()).arg(archive);
+        succeeds(races::link(&mut link));
+        Some(build)
+    }
+
+    fn empty(name: &str) -> Build {
+        let name = PROGRAMS.iter().copied().find(|it| *it == name).expect("listed");
+        let build = Build { name, folder: scratch() };
+        fs::create_dir(build.folder()).expect("a folder");
+        build
+    }
+
+    fn compile(&self, compiler: &str, name: &str) -> Command {
+        let mut compile = Command::new(compiler);
+        compile.current_dir(root()).args(WARNINGS).args(["-g", "-I", "include"]);
+        compile.arg(format!("tests/c/{name}.c"));
+        compile
     }
 
     fn program(&self) -> PathBuf {
@@ -229,35 +281,28 @@ impl Build {
         self.folder.path().join("server")
     }
 
-    fn program_command(&self) -> Command {
-        let mut command = self.command(self.program());
-        command.arg(self.folder());
-        command
-    }
-
     /// What runs in the workspace, where it finds the server's program.
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(root()).env("LD_LIBRARY_PATH", self.folder.path());
-        for variable in ["LIBCHAT_URL", "NATS_URL", "LIBCHAT_TEST_SLOW"] {
-            command.env_remove(variable);
-        }
+        command.env_remove("LIBCHAT_URL").env_remove("NATS_URL");
         command
     }
 
-    /// Runs it to its end; on a failure what it said is the reason.
+    /// Runs it to its end, so many times slower than it is; on a failure what it said is the
+    /// reason.
     fn run(&self, command: &mut Command, slow: u32) {
         let said = self.folder.path().join("said");
         let output = fs::File::create(&said).expect("a file");
+        command.arg(self.folder()).env("LIBCHAT_TEST_SLOW", slow.to_string());
         command.stdout(output.try_clone().expect("a file")).stderr(output);
         let status = wait(command, PATIENCE * slow);
-        // Where the program failed its server goes on. Where that was frozen it cannot be asked.
+        // Where the program failed its server goes on, frozen perhaps.
         let stopped = LocalServer::stop(&self.folder());
-        let said = fs::read_to_string(said).expect("text");
-        let lines: Vec<&str> = said.lines().collect();
+        let said = String::from_utf8_lossy(&fs::read(said).expect("text")).into_owned();
         assert!(status.success(), "{}: {status}\n{said}", self.name);
-        stopped.expect("no server is left");
-        for line in lines {
+        assert!(!stopped.expect("it can be told"), "{}: its server was left behind", self.name);
+        for line in said.lines() {
             assert!(line.starts_with("figure: "), "{}: {line}", self.name);
             println!("{line}");
         }
@@ -298,6 +343,11 @@ fn series() -> String {
     if parts[0] == "0" { format!("0.{}", parts[1]) } else { parts[0].to_owned() }
 }
 
+fn compiler() -> Option<String> {
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    is_there(&compiler).then_some(compiler)
+}
+
 fn can_sanitize(compiler: &str) -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(|| {
@@ -327,9 +377,11 @@ fn is_long() -> bool {
     env::var_os("LIBCHAT_TEST_LONG").is_some()
 }
 
-fn said(output: &Output) -> String {
-    let texts = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it).into_owned());
-    texts.concat()
+#[track_caller]
+fn succeeds(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&said));
 }
 
 fn scratch() -> TempDir {

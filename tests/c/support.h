@@ -65,6 +65,9 @@ libchat_error **fresh_error(void);
 /* The same for an error that a callback was given: NULL exactly where `status` is no failure. */
 void check_error(libchat_status status, const libchat_error *error);
 
+/* For whoever wonders where a program hangs. */
+void note_place(const char *file, int line, const char *what);
+
 /* Waiting. */
 
 /* A number that others wait for. */
