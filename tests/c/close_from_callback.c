@@ -55,8 +55,7 @@ static libchat_flow on_event(libchat_watch watch, const libchat_event *event, vo
 
     CHECK(watch == host->watch);
     if (host->where == ON_EVENT) {
-        /* Nothing follows; where it is the connection that is closed, that only begins here. */
-        CHECK(!host->closed || host->what == CONN_STOP || host->what == CONN_CLOSE);
+        CHECK(!host->closed); /* nothing follows */
         if (event->kind == LIBCHAT_EVENT_MESSAGE && number_of(event->message) == 1)
             act(host);
     }

@@ -127,6 +127,7 @@ static void requests_come_one_by_one(void)
         OK(libchat_request_reply(open_requests[n], text("now"), ERR));
     for (int n = 0; n < ASKS; n++)
         thread_join(threads[n]);
+    counter_wait(&requests.next, ASKS); /* the last has answered, but perhaps not returned */
     CHECK_EQ(ASKS, counter_value(&requests.next));
 }
 
