@@ -147,7 +147,7 @@ impl<'a> Host<'a> {
         [self.keep(texts) as u64, count]
     }
 
-    /// An option struct, what follows its size by letters: (t)ext, address of a (s)erver, (h)eaders,
+    /// An option struct, its size followed by letters: (t)ext, (s)erver's address, (h)eaders,
     /// (c)ancel token, (n)umber, two (w)ords, a (T)imeout and a word; E, D and R are callbacks.
     fn options<T>(&mut self, letters: &str) -> *mut T {
         let mut words = vec![size_of::<T>() as u64];

@@ -114,12 +114,15 @@ static libchat_cancel many_tokens(long count)
 
     for (long n = 0; n < count; n++) {
         int place = (int)(random_number() % HELD);
-        OK(libchat_cancel_close(held[place]));
-        if (held[place])
-            EXPECT(LIBCHAT_ERR_CLOSED, libchat_cancel_fire(held[place]));
+        libchat_cancel old = held[place];
+        OK(libchat_cancel_close(old));
+        if (old)
+            EXPECT(LIBCHAT_ERR_CLOSED, libchat_cancel_fire(old));
         OK(libchat_cancel_new(&token, ERR));
-        CHECK(token && token >> 63 == 0 && token != held[place]);
+        CHECK(token && token >> 63 == 0 && token != old);
         held[place] = token;
+        if (old) /* also when its place is taken again */
+            EXPECT(LIBCHAT_ERR_CLOSED, libchat_cancel_fire(old));
         int other = (int)(random_number() % HELD);
         if (held[other])
             OK(libchat_cancel_fire(held[other])); /* whatever came and went beside it */
@@ -140,6 +143,8 @@ static void many_managers(long count)
         if (!first)
             first = one;
         CHECK(n == 0 || one != first);
+        if (n > 0) /* it is not taken for the one that is open now */
+            EXPECT(LIBCHAT_ERR_CLOSED, libchat_send(first, "plan", text("x"), NULL, NULL, ERR));
         OK(libchat_manager_close(one, LIBCHAT_INFINITE, ERR));
         EXPECT(LIBCHAT_ERR_CLOSED, libchat_send(one, "plan", text("x"), NULL, NULL, ERR));
     }

@@ -4,6 +4,9 @@
  */
 #include "support.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 static libchat_manager manager;
 static struct counter completed = COUNTER;
 static atomic_int stored_count, unknown_count, other_count;
@@ -37,6 +40,32 @@ static long send_many(long count, uint32_t timeout_ms)
     return taken;
 }
 
+/* The socket on which libchat talks to the server. */
+static int its_socket(void)
+{
+    int port = atoi(strrchr(url, ':') + 1);
+
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in peer;
+        socklen_t size = sizeof peer;
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 && size == sizeof peer &&
+            peer.sin_family == AF_INET && ntohs(peer.sin_port) == port)
+            return fd;
+    }
+    fail(__FILE__, __LINE__, "its_socket", "none");
+}
+
+/* A kill is mostly noticed by reading. This is noticed by writing, for certain: the frozen server
+ * cannot say that the connection is over, and the socket takes nothing any more. */
+static long write_to_a_broken_pipe(void)
+{
+    server_signal(SIGSTOP);
+    CHECK(shutdown(its_socket(), SHUT_WR) == 0);
+    long taken = send_many(100, 60000);
+    server_signal(SIGCONT);
+    return taken;
+}
+
 int main(int argc, char **argv)
 {
     libchat_send_options brief = LIBCHAT_INIT(libchat_send_options);
@@ -60,13 +89,15 @@ int main(int argc, char **argv)
         OK(libchat_local_server_start(folder, url, sizeof url, ERR));
         send_text(manager, "back", "again");
         counter_wait(&completed, taken);
+        taken += write_to_a_broken_pipe();
+        counter_wait(&completed, taken);
     }
     CHECK_EQ(taken, counter_value(&completed));
     /* What was said to be stored is. */
     CHECK((long)stored(manager, "plan") >= atomic_load(&stored_count));
     CHECK_EQ(rounds(5), stored(manager, "back"));
     CHECK(sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
-    figure("%ld sends round %ld kills of the server: %d stored, %d unknown, %d not sent", taken,
+    figure("%ld sends round %ld kills and broken pipes: %d stored, %d unknown, %d not sent", taken,
            rounds(5), atomic_load(&stored_count), atomic_load(&unknown_count),
            atomic_load(&other_count));
     close_conn(conn);
