@@ -157,8 +157,8 @@ impl Runtime {
     }
 
     /// Runs `task` to its end.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        self.handle.spawn(task).abort_handle()
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Task {
+        Task(self.handle.spawn(task).abort_handle())
     }
 
     /// Starts `call`, which `cancel` may end.
@@ -191,10 +191,20 @@ impl Runtime {
     }
 }
 
+/// Something that runs on a [`Runtime`], whether this is kept or not.
+pub struct Task(AbortHandle);
+
+impl Task {
+    /// Ends it at its next step.
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+}
+
 /// A call under way. Dropping it ends the call.
 pub struct Pending<T> {
     result: Receiver<Result<Result<T, Error>, Broken>>,
-    task: AbortHandle,
+    task: Task,
 }
 
 impl<T> Pending<T> {

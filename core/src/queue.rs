@@ -237,17 +237,13 @@ impl Queue {
 
     /// Waits, in the caller's own thread, until there is something to take; `None`: for ever.
     pub(crate) fn wait_readable(&self, until: Option<Instant>) {
-        let mut state = self.lock();
-        while !state.is_readable() {
-            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
-                None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => return,
-                Some(left) => {
-                    let waited = self.filled.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
+        let state = self.lock();
+        let Some(until) = until else {
+            drop(self.filled.wait_while(state, |state| !state.is_readable()));
+            return;
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        drop(self.filled.wait_timeout_while(state, left, |state| !state.is_readable()));
     }
 
     /// Has `hook` called whenever there is something to read where there was nothing, and once now
@@ -263,16 +259,16 @@ impl Queue {
     /// A descriptor that is readable while there is something to take.
     pub(crate) fn fd(&self) -> io::Result<OwnedFd> {
         let mut state = self.lock();
-        if state.fd.is_none() {
-            state.fd = Some(WakeFd::new()?);
-            // As if it had been there when what is readable was announced.
-            state.announced = false;
-            self.tell(&mut state);
+        if let Some(fd) = &state.fd {
+            return fd.duplicate();
         }
-        match &state.fd {
-            Some(fd) => fd.duplicate(),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
+        let fd = WakeFd::new()?;
+        let duplicate = fd.duplicate();
+        state.fd = Some(fd);
+        // As if it had been there when what is readable was announced.
+        state.announced = false;
+        self.tell(&mut state);
+        duplicate
     }
 
     /// Changes the state, and tells those who wait what came of it.

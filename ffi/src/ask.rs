@@ -4,16 +4,17 @@
 //! on the subject <project>.ask.<agent>.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
-use libchat::RequestOptions;
+use libchat::{Error, RequestOptions};
 
-use crate::boundary::boundary_out;
+use crate::boundary::{Out, boundary_out};
 use crate::bytes::{Texts, libchat_bytes};
 use crate::error::{Failure, libchat_error};
 use crate::manager::{Manager, libchat_manager};
 use crate::read::{bytes_in, text_in};
 use crate::status::*;
-use crate::threads::{Call, call_in, libchat_call_options};
+use crate::threads::{call_in, libchat_call_options};
 
 /// An answer.
 pub struct libchat_reply {
@@ -43,14 +44,17 @@ pub unsafe extern "C" fn libchat_request(
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
         boundary_out(out, err, |out| {
-            let manager = Manager::of(manager)?;
-            let subject = text_in("subject", subject)?.to_owned();
-            let payload = bytes_in("payload", payload)?.to_vec();
-            let (call, options) = request_options(options)?;
-            let core = manager.core().clone();
-            let request = async move { core.request(&subject, payload, options).await };
-            out.set(libchat_reply::into_raw(manager.run(call.cancel, request)?));
-            Ok(LIBCHAT_OK)
+            let whom = ("subject", subject);
+            request(
+                manager,
+                whom,
+                payload,
+                options,
+                out,
+                |core, subject, payload, options| async move {
+                    core.request(&subject, payload, options).await
+                },
+            )
         })
     }
 }
@@ -68,14 +72,10 @@ pub unsafe extern "C" fn libchat_ask(
     // SAFETY: the caller keeps the header's rules for every pointer here.
     unsafe {
         boundary_out(out, err, |out| {
-            let manager = Manager::of(manager)?;
-            let agent = text_in("agent", agent)?.to_owned();
-            let payload = bytes_in("payload", payload)?.to_vec();
-            let (call, options) = request_options(options)?;
-            let core = manager.core().clone();
-            let ask = async move { core.ask(&agent, payload, options).await };
-            out.set(libchat_reply::into_raw(manager.run(call.cancel, ask)?));
-            Ok(LIBCHAT_OK)
+            let whom = ("agent", agent);
+            request(manager, whom, payload, options, out, |core, to, payload, options| async move {
+                core.ask(&to, payload, options).await
+            })
         })
     }
 }
@@ -96,15 +96,29 @@ pub unsafe extern "C" fn libchat_reply_release(reply: *const libchat_reply) {
     }
 }
 
-unsafe fn request_options(
+/// Reads the arguments, makes the request with `verb`, and gives its answer.
+unsafe fn request<F>(
+    manager: libchat_manager,
+    (what, whom): (&str, *const c_char),
+    payload: libchat_bytes,
     options: *const libchat_call_options,
-) -> Result<(Call, RequestOptions), Failure> {
+    out: Out<*const libchat_reply>,
+    verb: impl FnOnce(Arc<libchat::Manager>, String, Vec<u8>, RequestOptions) -> F,
+) -> Result<libchat_status, Failure>
+where
+    F: Future<Output = Result<libchat::Reply, Error>> + Send + 'static,
+{
+    let manager = Manager::of(manager)?;
     // SAFETY: passed on from the caller.
-    let mut call = unsafe { call_in(options) }?;
-    let mut read =
-        RequestOptions { headers: std::mem::take(&mut call.headers), ..Default::default() };
+    let (whom, payload, call) = unsafe {
+        let whom = text_in(what, whom)?.to_owned();
+        (whom, bytes_in("payload", payload)?.to_vec(), call_in(options)?)
+    };
+    let mut read = RequestOptions { headers: call.headers, ..Default::default() };
     read.timeout = call.timeout.unwrap_or(read.timeout);
-    Ok((call, read))
+    let reply = manager.run(call.cancel, verb(manager.core().clone(), whom, payload, read))?;
+    out.set(libchat_reply::into_raw(reply));
+    Ok(LIBCHAT_OK)
 }
 
 impl libchat_reply {

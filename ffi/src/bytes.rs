@@ -84,6 +84,11 @@ impl Headers {
     }
 }
 
+/// Where the fields are, as C has it: NULL if there are none.
+pub(crate) fn fields_out(fields: &[libchat_header]) -> *const libchat_header {
+    if fields.is_empty() { std::ptr::null() } else { fields.as_ptr() }
+}
+
 /// Text for C's eyes that has an end and no length; a NUL inside, which nothing should hold, is
 /// replaced rather than cutting it off.
 pub(crate) fn c_text(text: &str) -> CString {

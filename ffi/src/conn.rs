@@ -18,7 +18,7 @@ use crate::error::{Failure, libchat_error};
 use crate::handles::Table;
 use crate::latch::{Latch, until};
 use crate::manager::Manager;
-use crate::read::{Options, flags_in, optional_text_in, options_in};
+use crate::read::{Options, count_in, flags_in, optional_text_in, options_in};
 use crate::read::{reserved_in, timeout_in, wait_in};
 use crate::status::*;
 
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn libchat_connect(
         boundary_out(out, err, |out| {
             let options = options_in(options)?;
             let cancel = cancel_in(options.cancel)?;
-            let threads = usize::try_from(options.dispatch_threads).unwrap_or(usize::MAX);
+            let threads = count_in(options.dispatch_threads);
             let threads = if threads == 0 { DISPATCH_THREADS } else { threads };
             let conn = Conn::connect(connect_options(&options)?, cancel, threads)?;
             out.set(conn.handle);
@@ -186,7 +186,7 @@ unsafe fn connect_options(options: &libchat_conn_options) -> Result<ConnectOptio
         tls_first: options.flags & LIBCHAT_TLS_FIRST != 0,
         js_domain: text("js_domain", options.js_domain)?,
         inbox_prefix: text("inbox_prefix", options.inbox_prefix)?,
-        buffer_bytes: usize::try_from(options.buffer_bytes).unwrap_or(usize::MAX),
+        buffer_bytes: count_in(options.buffer_bytes),
         timeout: timeout_in(options.timeout_ms),
     })
 }

@@ -4,14 +4,19 @@
 use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use libchat::bridge::{self, Role};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::error::Failure;
 use crate::events::libchat_done_fn;
+use crate::latch::{late, until};
 use crate::lifecycle::Lifecycle;
+use crate::read::wait_in;
 use crate::status::*;
 
 /// Something that calls back: a watch, a responder, the completions of a manager's sends.
@@ -172,31 +177,85 @@ unsafe impl Send for UserData {}
 // SAFETY: as above.
 unsafe impl Sync for UserData {}
 
-/// Tells the end: END, or why it came.
-pub(crate) fn tell_done(
-    on_done: libchat_done_fn,
-    handle: u64,
-    failure: Option<Failure>,
-    user_data: UserData,
-) {
-    let Some(on_done) = on_done else { return };
-    let (status, error) = match &failure {
-        Some(failure) => (failure.status(), failure.as_ptr()),
-        None => (LIBCHAT_END, std::ptr::null()),
-    };
-    // SAFETY: the host gave it for this; the error lives until it returns.
-    unsafe { on_done(handle, status, error, user_data.0) };
-}
 /// Whether this thread runs callbacks: it must not wait for their end.
 pub(crate) fn is_on_own_thread() -> bool {
     bridge::role() != Role::Host
 }
 
-/// Joining waits for callbacks, which a thread that runs them must not.
-pub(crate) fn refuse_to_join() -> Result<(), Failure> {
-    if !is_on_own_thread() {
-        return Ok(());
+/// Waits until the last callback of what `find` finds has returned, which a thread that runs
+/// callbacks must not.
+pub(crate) fn join<C: Caller>(
+    what: &str,
+    find: impl FnOnce() -> Result<Arc<C>, Failure>,
+    timeout_ms: u32,
+) -> Result<libchat_status, Failure> {
+    if is_on_own_thread() {
+        let text = "join: called on a thread of libchat, which cannot wait for its own end";
+        return Err(
+            Failure::new(LIBCHAT_ERR_WOULD_DEADLOCK, text).hint("stop here, and join elsewhere")
+        );
     }
-    let text = "join: called on a thread of libchat, which cannot wait for its own end";
-    Err(Failure::new(LIBCHAT_ERR_WOULD_DEADLOCK, text).hint("stop here, and join elsewhere"))
+    if find()?.lifecycle().join(until(wait_in(timeout_ms))) {
+        Ok(LIBCHAT_OK)
+    } else {
+        Err(late(what))
+    }
+}
+
+/// The last callback of a watch or a responder, and why it comes.
+pub(crate) struct Ending {
+    handle: u64,
+    on_done: libchat_done_fn,
+    user_data: UserData,
+    /// By its user, rather than with its manager.
+    stopped: AtomicBool,
+    failure: Mutex<Option<Failure>>,
+    /// The manager's close waits until it is dropped.
+    token: Mutex<Option<TaskTrackerToken>>,
+}
+
+impl Ending {
+    pub(crate) fn new(
+        handle: u64,
+        on_done: libchat_done_fn,
+        user_data: UserData,
+        token: TaskTrackerToken,
+    ) -> Ending {
+        let (stopped, failure) = (AtomicBool::new(false), Mutex::new(None));
+        Ending { handle, on_done, user_data, stopped, failure, token: Mutex::new(Some(token)) }
+    }
+
+    /// Its user has stopped it.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Something else has ended it.
+    pub(crate) fn fail(&self, failure: Failure) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    }
+
+    /// Tells it: END, or why it came.
+    pub(crate) fn tell(&self) {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let failure = match failure {
+            None if self.was_stopped() => None,
+            None => Some(Failure::closed("the manager is closed")),
+            failure => failure,
+        };
+        let (status, error) = match &failure {
+            Some(failure) => (failure.status(), failure.as_ptr()),
+            None => (LIBCHAT_END, ptr::null()),
+        };
+        if let Some(on_done) = self.on_done {
+            // SAFETY: the host gave it for this; the error lives until it returns.
+            unsafe { on_done(self.handle, status, error, self.user_data.0) };
+        }
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(token);
+    }
 }

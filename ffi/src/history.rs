@@ -10,7 +10,7 @@ use crate::error::{Failure, libchat_error};
 use crate::events::{Events, libchat_events};
 use crate::manager::{Manager, libchat_manager};
 use crate::message::libchat_cursor;
-use crate::read::{Options, flags_in, options_in, text_in, timeout_in};
+use crate::read::{Options, count_in, flags_in, options_in, text_in, timeout_in};
 use crate::send::{LIBCHAT_BY_SHORT, thread_in};
 use crate::status::*;
 use crate::watch::{LIBCHAT_START_ALL, LIBCHAT_START_LAST, LIBCHAT_START_NEW};
@@ -82,7 +82,7 @@ fn history_options(options: &libchat_history_options) -> Result<HistoryOptions, 
     flags_in(options.flags, LIBCHAT_BY_SHORT)?;
     let mut read = HistoryOptions::default();
     if options.limit != 0 {
-        read.limit = usize::try_from(options.limit).unwrap_or(usize::MAX);
+        read.limit = count_in(options.limit);
     }
     let start = if options.start == LIBCHAT_START_NEW { LIBCHAT_START_ALL } else { options.start };
     let last = u64::try_from(read.limit).unwrap_or(u64::MAX);
@@ -91,7 +91,7 @@ fn history_options(options: &libchat_history_options) -> Result<HistoryOptions, 
         read.before = Some(options.cursor.into());
     }
     if options.max_bytes != 0 {
-        read.max_bytes = Some(usize::try_from(options.max_bytes).unwrap_or(usize::MAX));
+        read.max_bytes = Some(count_in(options.max_bytes));
     }
     read.timeout = timeout_in(options.timeout_ms).unwrap_or(read.timeout);
     Ok(read)

@@ -20,20 +20,14 @@ impl Latch {
 
     /// Waits for it; fails with TIMEOUT after `limit`, which `None` is not.
     pub(crate) fn wait(&self, what: &str, limit: Option<Duration>) -> Result<(), Failure> {
-        let until = until(limit);
-        let mut happened = self.happened.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*happened {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            happened = match left {
-                None => self.changed.wait(happened).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => return Err(late(what)),
-                Some(left) => {
-                    let waited = self.changed.wait_timeout(happened, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-        Ok(())
+        let happened = self.happened.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(limit) = limit else {
+            drop(self.changed.wait_while(happened, |happened| !*happened));
+            return Ok(());
+        };
+        let waited = self.changed.wait_timeout_while(happened, limit, |happened| !*happened);
+        let (happened, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if *happened { Ok(()) } else { Err(late(what)) }
     }
 }
 

@@ -12,7 +12,7 @@ use libchat::{Cancel, Error, OpenOptions, Retention, thread_short};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::boundary::{boundary, boundary_out};
+use crate::boundary::{Out, boundary, boundary_out};
 use crate::cancel::{cancel_in, libchat_cancel};
 use crate::completions::{Completer, Completions};
 use crate::conn::{Conn, libchat_conn};
@@ -20,11 +20,10 @@ use crate::dispatch::{UserData, is_on_own_thread};
 use crate::error::{Failure, libchat_error};
 use crate::handles::Table;
 use crate::latch::Latch;
-use crate::read::{Options, flags_in, options_in, reserved_in, text_in, timeout_in, wait_in};
-use crate::responder::Responder;
+use crate::read::{Options, count_in, flags_in, options_in, reserved_in};
+use crate::read::{text_in, timeout_in, wait_in};
 use crate::send::libchat_sent_fn;
 use crate::status::*;
-use crate::watcher::Watcher;
 
 /// One agent in one project, with all verbs.
 pub type libchat_manager = u64;
@@ -163,7 +162,7 @@ fn open_options(options: &libchat_manager_options) -> Result<OpenOptions, Failur
         }
     };
     if options.max_subscribers != 0 {
-        read.max_subscribers = usize::try_from(options.max_subscribers).unwrap_or(usize::MAX);
+        read.max_subscribers = count_in(options.max_subscribers);
     }
     read.timeout = timeout_in(options.timeout_ms).unwrap_or(read.timeout);
     Ok(read)
@@ -200,8 +199,15 @@ impl Deref for Entered {
 #[derive(Default)]
 struct Children {
     closing: bool,
-    watches: HashMap<u64, Arc<Watcher>>,
-    responders: HashMap<u64, Arc<Responder>>,
+    all: HashMap<u64, Arc<dyn Child>>,
+}
+
+/// What ends with its manager: a watch or a responder.
+pub(crate) trait Child: Send + Sync {
+    fn end_with_manager(self: Arc<Self>);
+
+    /// Takes it out of the table of its kind.
+    fn remove(&self);
 }
 
 impl Manager {
@@ -276,33 +282,28 @@ impl Manager {
         self.pending.token()
     }
 
-    /// Adds a watch, unless the manager closes.
-    pub(crate) fn add_watch(&self, handle: u64, watch: &Arc<Watcher>) -> Result<(), Failure> {
+    /// Adds a child, unless the manager closes. `out` has its handle before, since a close may end
+    /// it at once.
+    pub(crate) fn adopt(
+        &self,
+        handle: u64,
+        child: Arc<dyn Child>,
+        out: Out<u64>,
+    ) -> Result<(), Failure> {
+        out.set(handle);
         let mut children = self.children();
-        if children.closing {
-            return Err(closed());
+        if !children.closing {
+            children.all.insert(handle, child);
+            return Ok(());
         }
-        children.watches.insert(handle, watch.clone());
-        Ok(())
+        drop(children);
+        out.set(0);
+        child.remove();
+        Err(closed())
     }
 
-    pub(crate) fn forget_watch(&self, handle: u64) {
-        let forgotten = self.children().watches.remove(&handle);
-        drop(forgotten);
-    }
-
-    /// Adds a responder, unless the manager closes.
-    pub(crate) fn add_responder(&self, handle: u64, it: &Arc<Responder>) -> Result<(), Failure> {
-        let mut children = self.children();
-        if children.closing {
-            return Err(closed());
-        }
-        children.responders.insert(handle, it.clone());
-        Ok(())
-    }
-
-    pub(crate) fn forget_responder(&self, handle: u64) {
-        let forgotten = self.children().responders.remove(&handle);
+    pub(crate) fn forget(&self, child: u64) {
+        let forgotten = self.children().all.remove(&child);
         drop(forgotten);
     }
 
@@ -312,11 +313,9 @@ impl Manager {
         if std::mem::replace(&mut children.closing, true) {
             return;
         }
-        let watches: Vec<Arc<Watcher>> = children.watches.values().cloned().collect();
-        let responders: Vec<Arc<Responder>> = children.responders.values().cloned().collect();
+        let all: Vec<Arc<dyn Child>> = children.all.values().cloned().collect();
         drop(children);
-        watches.iter().for_each(|watch| watch.end());
-        responders.iter().for_each(|responder| responder.end());
+        all.into_iter().for_each(Child::end_with_manager);
         let (core, closing) = (self.core.clone(), self.token());
         self.conn.runtime().spawn(async move {
             core.close().await;
@@ -332,12 +331,8 @@ impl Manager {
 
     /// Nothing calls back any more: takes all of it out of the tables.
     fn release(&self) {
-        let (watches, responders) = {
-            let mut children = self.children();
-            (std::mem::take(&mut children.watches), std::mem::take(&mut children.responders))
-        };
-        watches.keys().for_each(|handle| Watcher::remove(*handle));
-        responders.keys().for_each(|handle| Responder::remove(*handle));
+        let all = std::mem::take(&mut self.children().all);
+        all.values().for_each(|child| child.remove());
         drop(MANAGERS.remove(self.handle));
         self.conn.forget(self.handle);
         self.closed.set();

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use libchat::{Cursor, Message};
 
 use crate::boundary::{Empty, boundary, boundary_out};
-use crate::bytes::{Headers, Texts, libchat_bytes, libchat_header};
+use crate::bytes::{Headers, Texts, fields_out, libchat_bytes, libchat_header};
 use crate::error::libchat_error;
 use crate::local_server::text_out;
 use crate::read::text_in;
@@ -187,7 +187,7 @@ pub unsafe extern "C" fn libchat_message_headers(
     unsafe {
         let fields = message.as_ref().map_or(&[][..], |message| message.headers());
         if !out.is_null() {
-            out.write(if fields.is_empty() { std::ptr::null() } else { fields.as_ptr() });
+            out.write(fields_out(fields));
         }
         fields.len()
     }

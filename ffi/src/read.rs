@@ -97,6 +97,11 @@ pub(crate) fn flags_in(flags: u32, known: u32) -> Result<(), Failure> {
     }
 }
 
+/// A number of things; more than there can be is as many as there can be.
+pub(crate) fn count_in(count: impl TryInto<usize>) -> usize {
+    count.try_into().unwrap_or(usize::MAX)
+}
+
 /// Fails if a field that has no meaning yet has a value.
 pub(crate) fn reserved_in(reserved: u32) -> Result<(), Failure> {
     match reserved {

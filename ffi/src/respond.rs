@@ -11,13 +11,12 @@ use libchat::{Error, RespondOptions, bridge};
 use crate::boundary::{Out, boundary, boundary_out};
 use crate::bytes::{libchat_bytes, libchat_header};
 use crate::cancel::{cancel_in, libchat_cancel};
-use crate::dispatch::{is_on_own_thread, refuse_to_join};
+use crate::dispatch::{Caller, is_on_own_thread, join};
 use crate::error::{Failure, libchat_error};
 use crate::events::libchat_done_fn;
-use crate::latch::{late, until};
 use crate::manager::{Manager, libchat_manager};
 use crate::read::{
-    Options, bytes_in, optional_text_in, options_in, reserved_in, text_in, timeout_in, wait_in,
+    Options, bytes_in, optional_text_in, options_in, reserved_in, text_in, timeout_in,
 };
 use crate::responder::{OpenRequest, Responder};
 use crate::status::*;
@@ -191,17 +190,7 @@ pub unsafe extern "C" fn libchat_responder_join(
     err: *mut *mut libchat_error,
 ) -> libchat_status {
     // SAFETY: the caller keeps the header's rules for every pointer here.
-    unsafe {
-        boundary(err, || {
-            refuse_to_join()?;
-            let responder = Responder::of(responder)?;
-            if responder.lifecycle().join(until(wait_in(timeout_ms))) {
-                Ok(LIBCHAT_OK)
-            } else {
-                Err(late("the responder"))
-            }
-        })
-    }
+    unsafe { boundary(err, || join("the responder", || Responder::of(responder), timeout_ms)) }
 }
 
 /// Stops, fails what is open (with the code "unanswered"), waits until `on_done` has returned, and

@@ -1,28 +1,25 @@
 //! A responder and whom it tells, and the requests that wait for their answers.
 
 use std::collections::{HashSet, VecDeque};
-use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use libchat::bridge::Task;
 use libchat::{ErrorKind, Request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::boundary::Out;
-use crate::bytes::{Headers, Texts};
+use crate::bytes::{Headers, Texts, fields_out};
 use crate::conn::Conn;
-use crate::dispatch::{Caller, Dispatcher, UserData, tell_done};
+use crate::dispatch::{Caller, Dispatcher, Ending, UserData};
 use crate::error::Failure;
-use crate::events::libchat_done_fn;
 use crate::handles::{Missing, Table};
 use crate::lifecycle::Lifecycle;
-use crate::manager::Manager;
-use crate::read::timeout_in;
+use crate::manager::{Child, Manager};
+use crate::read::{count_in, timeout_in};
 use crate::respond::{libchat_incoming, libchat_request_fn, libchat_request_id};
 use crate::respond::{libchat_respond_options, libchat_responder};
 use crate::status::*;
@@ -40,18 +37,13 @@ pub(crate) struct Responder {
     conn: Arc<Conn>,
     manager: Weak<Manager>,
     on_request: libchat_request_fn,
-    on_done: libchat_done_fn,
     user_data: UserData,
     answer_timeout: Duration,
     open: Mutex<Open>,
     /// One token for each request that is not answered.
     unanswered: TaskTracker,
     stop: CancellationToken,
-    /// By its user, rather than with its manager.
-    stopped: AtomicBool,
-    failure: Mutex<Option<Failure>>,
-    /// The manager's close waits until it is dropped.
-    token: Mutex<Option<TaskTrackerToken>>,
+    ending: Ending,
 }
 
 #[derive(Default)]
@@ -77,7 +69,7 @@ pub(crate) struct Unanswered {
     pub(crate) request: Request,
     _permit: OwnedSemaphorePermit,
     _token: TaskTrackerToken,
-    timer: Option<AbortHandle>,
+    timer: Option<Task>,
 }
 
 impl Responder {
@@ -87,6 +79,7 @@ impl Responder {
         options: &libchat_respond_options,
         out: Out<libchat_responder>,
     ) -> Result<(), Failure> {
+        let user_data = UserData(options.user_data);
         let responder = RESPONDERS.insert(|handle| {
             Arc::new(Responder {
                 handle,
@@ -95,33 +88,19 @@ impl Responder {
                 conn: manager.conn().clone(),
                 manager: Arc::downgrade(manager),
                 on_request: options.on_request,
-                on_done: options.on_done,
-                user_data: UserData(options.user_data),
+                user_data,
                 answer_timeout: timeout_in(options.answer_timeout_ms).unwrap_or(ANSWER_TIMEOUT),
                 open: Mutex::default(),
                 unanswered: TaskTracker::new(),
                 stop: CancellationToken::new(),
-                stopped: AtomicBool::new(false),
-                failure: Mutex::new(None),
-                token: Mutex::new(Some(manager.token())),
+                ending: Ending::new(handle, options.on_done, user_data, manager.token()),
             })
         })?;
-        // Before the manager knows of it, whose close may end it at once.
-        out.set(responder.handle);
-        if let Err(closed) = manager.add_responder(responder.handle, &responder) {
-            out.set(0);
-            Responder::remove(responder.handle);
-            return Err(closed);
-        }
-        let concurrency = usize::try_from(options.concurrency).unwrap_or(usize::MAX);
+        manager.adopt(responder.handle, responder.clone(), out)?;
+        let concurrency = count_in(options.concurrency);
         let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
         manager.conn().runtime().spawn(responder.run(core, concurrency));
         Ok(())
-    }
-
-    pub(crate) fn remove(handle: u64) {
-        // A handle that we issued; gone already is as good.
-        drop(RESPONDERS.remove(handle));
     }
 
     /// Hands out requests until it is stopped, then waits until all are answered.
@@ -150,8 +129,7 @@ impl Responder {
                 (Ok(permit), Ok(request)) => self.take(request, permit),
                 (_, Err(error)) => {
                     if error.kind() != ErrorKind::Closed {
-                        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) =
-                            Some(error.into());
+                        self.ending.fail(error.into());
                     }
                     break;
                 }
@@ -186,7 +164,7 @@ impl Responder {
     }
 
     pub(crate) fn stop(self: &Arc<Responder>) {
-        self.stopped.store(true, Ordering::Release);
+        self.ending.stop();
         self.mute();
     }
 
@@ -223,13 +201,9 @@ impl Responder {
     /// Takes it out of the tables.
     pub(crate) fn release(&self) {
         if let Some(manager) = self.manager.upgrade() {
-            manager.forget_responder(self.handle);
+            manager.forget(self.handle);
         }
-        Responder::remove(self.handle);
-    }
-
-    pub(crate) fn lifecycle(&self) -> &Lifecycle {
-        &self.lifecycle
+        self.remove();
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -297,7 +271,7 @@ impl OpenRequest {
         }
     }
 
-    fn set_timer(&self, timer: AbortHandle) {
+    fn set_timer(&self, timer: Task) {
         match &mut *self.lock() {
             Some(unanswered) => unanswered.timer = Some(timer),
             None => timer.abort(),
@@ -327,7 +301,7 @@ impl Caller for Responder {
                 id: request.id,
                 subject: request.texts.get(0).data.cast(),
                 payload: request.texts.get(1),
-                headers: if fields.is_empty() { ptr::null() } else { fields.as_ptr() },
+                headers: fields_out(fields),
                 headers_len: fields.len(),
                 reserved: [0; 2],
             };
@@ -337,20 +311,23 @@ impl Caller for Responder {
     }
 
     fn panicked(&self) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failure::panicked());
+        self.ending.fail(Failure::panicked());
         self.lifecycle.mute();
         self.stop.cancel();
     }
 
     fn last_call(&self) {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let failure = match failure {
-            None if self.stopped.load(Ordering::Acquire) => None,
-            None => Some(Failure::closed("the manager is closed")),
-            failure => failure,
-        };
-        tell_done(self.on_done, self.handle, failure, self.user_data);
-        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(token);
+        self.ending.tell();
+    }
+}
+
+impl Child for Responder {
+    fn end_with_manager(self: Arc<Responder>) {
+        self.end();
+    }
+
+    fn remove(&self) {
+        // A handle that we issued; gone already is as good.
+        drop(RESPONDERS.remove(self.handle));
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Failure, libchat_error};
 use crate::manager::{Manager, libchat_manager};
 use crate::message::{libchat_cursor, libchat_message, libchat_message_body};
 use crate::message::{libchat_message_sender, libchat_message_time_ns};
-use crate::read::{Options, blank_out, flags_in, headers_in, options_in};
+use crate::read::{Options, blank_out, count_in, flags_in, headers_in, options_in};
 use crate::read::{struct_out, text_in, timeout_in};
 use crate::status::*;
 
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn libchat_threads_for_agent(
         boundary_out(out, err, |out| {
             let manager = Manager::of(manager)?;
             let agent = text_in("agent", agent)?.to_owned();
-            let max = usize::try_from(max_threads).unwrap_or(usize::MAX);
+            let max = count_in(max_threads);
             let (options, call) = call_options(options)?;
             let core = manager.core().clone();
             let listed = manager.run(call.cancel, async move {

@@ -14,13 +14,12 @@ use time::OffsetDateTime;
 
 use crate::boundary::{Out, boundary, boundary_out};
 use crate::cancel::{cancel_in, libchat_cancel};
-use crate::dispatch::{is_on_own_thread, refuse_to_join};
+use crate::dispatch::{Caller, is_on_own_thread, join};
 use crate::error::{Failure, libchat_error};
 use crate::events::{Events, libchat_done_fn, libchat_event_fn, libchat_events, libchat_watch};
-use crate::latch::{late, until};
 use crate::manager::{Manager, libchat_manager};
 use crate::message::libchat_cursor;
-use crate::read::{Options, flags_in, options_in, text_in, timeout_in, wait_in};
+use crate::read::{Options, count_in, flags_in, options_in, text_in, timeout_in, wait_in};
 use crate::send::{LIBCHAT_BY_SHORT, thread_in};
 use crate::status::*;
 use crate::watcher::Watcher;
@@ -247,17 +246,7 @@ pub unsafe extern "C" fn libchat_watch_join(
     err: *mut *mut libchat_error,
 ) -> libchat_status {
     // SAFETY: the caller keeps the header's rules for every pointer here.
-    unsafe {
-        boundary(err, || {
-            refuse_to_join()?;
-            let watch = Watcher::of(watch)?;
-            if watch.lifecycle().join(until(wait_in(timeout_ms))) {
-                Ok(LIBCHAT_OK)
-            } else {
-                Err(late("the watch"))
-            }
-        })
-    }
+    unsafe { boundary(err, || join("the watch", || Watcher::of(watch), timeout_ms)) }
 }
 
 /// Stops, waits until `on_done` has returned, and gives the handle back, which a watch that has
@@ -305,10 +294,10 @@ fn watch_options(options: &libchat_watch_options) -> Result<WatchOptions, Failur
         ..WatchOptions::default()
     };
     if options.queue != 0 {
-        read.queue = usize::try_from(options.queue).unwrap_or(usize::MAX);
+        read.queue = count_in(options.queue);
     }
     if options.queue_bytes != 0 {
-        read.queue_bytes = usize::try_from(options.queue_bytes).unwrap_or(usize::MAX);
+        read.queue_bytes = count_in(options.queue_bytes);
     }
     read.timeout = timeout_in(options.timeout_ms).unwrap_or(read.timeout);
     Ok(read)

@@ -1,20 +1,16 @@
 //! A watch and whom it tells.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
-use libchat::ErrorKind;
 use libchat::bridge;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::boundary::Out;
-use crate::dispatch::{Caller, Dispatcher, UserData, tell_done};
+use crate::dispatch::{Caller, Dispatcher, Ending, UserData};
 use crate::error::Failure;
-use crate::events::libchat_watch;
-use crate::events::{LIBCHAT_CONTINUE, Lent, libchat_done_fn, libchat_event, libchat_event_fn};
+use crate::events::{LIBCHAT_CONTINUE, Lent, libchat_event, libchat_event_fn, libchat_watch};
 use crate::handles::Table;
 use crate::lifecycle::Lifecycle;
-use crate::manager::Manager;
+use crate::manager::{Child, Manager};
 use crate::status::*;
 use crate::watch::libchat_watch_options;
 
@@ -33,13 +29,8 @@ pub(crate) struct Watcher {
     dispatcher: Arc<Dispatcher>,
     manager: Weak<Manager>,
     on_event: libchat_event_fn,
-    on_done: libchat_done_fn,
     user_data: UserData,
-    /// By its user, rather than with its manager.
-    stopped: AtomicBool,
-    panicked: AtomicBool,
-    /// The manager's close waits until it is dropped.
-    token: Mutex<Option<TaskTrackerToken>>,
+    ending: Ending,
 }
 
 impl Watcher {
@@ -49,6 +40,7 @@ impl Watcher {
         options: &libchat_watch_options,
         out: Out<libchat_watch>,
     ) -> Result<(), Failure> {
+        let user_data = UserData(options.user_data);
         let watch = WATCHES.insert(|handle| {
             Arc::new(Watcher {
                 handle,
@@ -57,20 +49,11 @@ impl Watcher {
                 dispatcher: manager.conn().dispatcher().clone(),
                 manager: Arc::downgrade(manager),
                 on_event: options.on_event,
-                on_done: options.on_done,
-                user_data: UserData(options.user_data),
-                stopped: AtomicBool::new(false),
-                panicked: AtomicBool::new(false),
-                token: Mutex::new(Some(manager.token())),
+                user_data,
+                ending: Ending::new(handle, options.on_done, user_data, manager.token()),
             })
         })?;
-        // Before the manager knows of it, whose close may end it at once.
-        out.set(watch.handle);
-        if let Err(closed) = manager.add_watch(watch.handle, &watch) {
-            out.set(0);
-            Watcher::remove(watch.handle);
-            return Err(closed);
-        }
+        manager.adopt(watch.handle, watch.clone(), out)?;
         if watch.on_event.is_some() {
             let (dispatcher, lifecycle) = (watch.dispatcher.clone(), watch.lifecycle.clone());
             let weak = Arc::downgrade(&watch);
@@ -98,18 +81,13 @@ impl Watcher {
         Ok(watch)
     }
 
-    pub(crate) fn remove(handle: u64) {
-        // A handle that we issued; gone already is as good.
-        drop(WATCHES.remove(handle));
-    }
-
     pub(crate) fn stop(self: &Arc<Watcher>) {
-        self.stopped.store(true, Ordering::Release);
+        self.ending.stop();
         self.end();
     }
 
     /// Ends it, for whatever reason.
-    pub(crate) fn end(self: &Arc<Watcher>) {
+    fn end(self: &Arc<Watcher>) {
         // Muted first: what the queue holds must not be told while it ends.
         self.dispatcher.end(self);
         self.core.stop();
@@ -119,20 +97,16 @@ impl Watcher {
         &self.core
     }
 
-    pub(crate) fn lifecycle(&self) -> &Lifecycle {
-        &self.lifecycle
-    }
-
     pub(crate) fn was_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
+        self.ending.was_stopped()
     }
 
     /// Takes it out of the tables.
     pub(crate) fn release(&self) {
         if let Some(manager) = self.manager.upgrade() {
-            manager.forget_watch(self.handle);
+            manager.forget(self.handle);
         }
-        Watcher::remove(self.handle);
+        self.remove();
     }
 
     /// Within a turn, which then ends with the last call.
@@ -176,7 +150,7 @@ impl Caller for Watcher {
                 let event = Lent::new(event);
                 if !self.tell(event.event()) {
                     if self.lifecycle.may_call() {
-                        self.stopped.store(true, Ordering::Release);
+                        self.ending.stop();
                         self.finish_turn();
                         self.core.stop();
                     }
@@ -191,24 +165,23 @@ impl Caller for Watcher {
     }
 
     fn panicked(&self) {
-        self.panicked.store(true, Ordering::Relaxed);
+        self.ending.fail(Failure::panicked());
         self.finish_turn();
         self.core.stop();
     }
 
     fn last_call(&self) {
-        let failure = if self.panicked.load(Ordering::Relaxed) {
-            Some(Failure::panicked())
-        } else if self.stopped.load(Ordering::Acquire) {
-            None
-        } else {
-            Some(match self.core.take(1) {
-                Err(error) if error.kind() != ErrorKind::Closed => error.into(),
-                _ => Failure::closed("the manager is closed"),
-            })
-        };
-        tell_done(self.on_done, self.handle, failure, self.user_data);
-        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(token);
+        self.ending.tell();
+    }
+}
+
+impl Child for Watcher {
+    fn end_with_manager(self: Arc<Watcher>) {
+        self.end();
+    }
+
+    fn remove(&self) {
+        // A handle that we issued; gone already is as good.
+        drop(WATCHES.remove(self.handle));
     }
 }

@@ -8,24 +8,24 @@
 //! handover under them for a race.
 #![allow(clippy::print_stdout)] // figures, and what cannot be run here
 
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::{fs, thread};
 
 use libchat::LocalServer;
 use tempfile::TempDir;
 
+use common::{SANITIZERS, can_sanitize, compiler, is_long, is_there, linked, root, run};
+
+mod common;
 #[path = "c/races.rs"]
 mod races; // the library and a program, both built for the thread sanitizer
 
 const WARNINGS: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"];
 /// What every program is compiled with.
 const SUPPORT: [&str; 2] = ["support", "support_process"];
-const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 /// How many times longer a program may take under valgrind, and how many times fewer rounds it
 /// does.
 const SLOW: u32 = 10;
@@ -223,15 +223,11 @@ struct Build {
 impl Build {
     /// Links the library as a host does. `None` where there is no compiler for it.
     fn new(name: &str, flags: &[&str]) -> Option<Build> {
-        let compiler = compiler()?;
+        let compiler = compiler("CC", "cc")?;
         if !flags.is_empty() && !can_sanitize(&compiler) {
-            not_run("C under sanitizers: the compiler has no -fsanitize=address,undefined");
             return None;
         }
         let build = Build::empty(name);
-        for file in ["libchat.so".to_owned(), format!("libchat.so.{}", series())] {
-            symlink(library(), build.folder.path().join(file)).expect("a link");
-        }
         let mut compile = build.compile(&compiler, name);
         compile
             .args(flags)
@@ -239,29 +235,29 @@ impl Build {
             .arg("-o")
             .arg(build.program());
         compile.arg("-L").arg(build.folder.path()).args(["-lchat", "-lpthread"]);
-        succeeds(&mut compile);
+        run(&mut compile);
         Some(build)
     }
 
     /// Links the archive with what [`races::link`] adds.
     fn instrumented(name: &str, archive: &Path) -> Option<Build> {
-        let compiler = compiler()?;
+        let compiler = compiler("CC", "cc")?;
         let build = Build::empty(name);
         let objects = [name, SUPPORT[0], SUPPORT[1]].map(|it| {
             let object = build.folder.path().join(format!("{it}.o"));
             let mut compile = build.compile(&compiler, it);
-            succeeds(compile.args(["-fsanitize=thread", "-c", "-o"]).arg(&object));
+            run(compile.args(["-fsanitize=thread", "-c", "-o"]).arg(&object));
             object
         });
         let mut link = Command::new(&compiler);
         link.args(objects).arg("-o").arg(build.program()).arg(archive);
-        succeeds(races::link(&mut link));
+        run(races::link(&mut link));
         Some(build)
     }
 
     fn empty(name: &str) -> Build {
         let name = PROGRAMS.iter().copied().find(|it| *it == name).expect("listed");
-        let build = Build { name, folder: scratch() };
+        let build = Build { name, folder: linked() };
         fs::create_dir(build.folder()).expect("a folder");
         build
     }
@@ -325,69 +321,4 @@ fn wait(command: &mut Command, limit: Duration) -> ExitStatus {
         let _ = Command::new("kill").args(["-KILL", &pid]).status();
     }
     waiting.join().expect("no panic")
-}
-
-/// The one that cargo built with this test.
-fn library() -> PathBuf {
-    let here = env::current_exe().expect("this program");
-    let here = here.parent().expect("its folder");
-    let places = [here.to_owned(), here.join("deps"), here.join("..")];
-    let found = places.iter().map(|it| it.join("libchat.so")).find(|it| it.is_file());
-    found.expect("libchat.so beside this program: cargo build -p libchat-ffi")
-}
-
-/// The part of the version that the soname has.
-fn series() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    let parts: Vec<&str> = version.split('.').collect();
-    if parts[0] == "0" { format!("0.{}", parts[1]) } else { parts[0].to_owned() }
-}
-
-fn compiler() -> Option<String> {
-    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    is_there(&compiler).then_some(compiler)
-}
-
-fn can_sanitize(compiler: &str) -> bool {
-    static CAN: OnceLock<bool> = OnceLock::new();
-    *CAN.get_or_init(|| {
-        let folder = scratch();
-        let source = folder.path().join("empty.c");
-        fs::write(&source, "int main(void) { return 0; }\n").expect("a file");
-        let mut compile = Command::new(compiler);
-        compile.args(SANITIZERS).arg(source).arg("-o").arg(folder.path().join("empty"));
-        compile.output().is_ok_and(|it| it.status.success())
-    })
-}
-
-fn is_there(tool: &str) -> bool {
-    let is_there = Command::new(tool).arg("--version").output().is_ok();
-    if !is_there {
-        not_run(tool);
-    }
-    is_there
-}
-
-fn not_run(what: &str) {
-    println!("not run: {what}");
-    assert!(!is_long(), "not run: {what}");
-}
-
-fn is_long() -> bool {
-    env::var_os("LIBCHAT_TEST_LONG").is_some()
-}
-
-#[track_caller]
-fn succeeds(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&said));
-}
-
-fn scratch() -> TempDir {
-    tempfile::tempdir().expect("a scratch folder")
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace")
 }

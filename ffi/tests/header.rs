@@ -1,9 +1,12 @@
 //! include/libchat.h is what cbindgen makes of ffi/src, section by section, laid out for readers.
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use cbindgen::{Builder, Config, DocumentationLength, DocumentationStyle, Language, Style};
+
+use common::{read, root};
 
 const COLUMNS: usize = 100;
 const LINES: usize = 900;
@@ -30,13 +33,9 @@ fn the_header_can_be_read_in_one_sitting() {
     assert_eq!(long.map(|at| at + 1), None, "a line of more than {COLUMNS} columns");
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
-}
-
 fn header() -> String {
-    let frame = fs::read_to_string(root().join("ffi/libchat.h.in")).expect("the frame");
-    let lib = fs::read_to_string(root().join("ffi/src/lib.rs")).expect("lib.rs");
+    let frame = read(&root().join("ffi/libchat.h.in"));
+    let lib = read(&root().join("ffi/src/lib.rs"));
     let names = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
     frame
         .replace("@MAJOR@", env!("CARGO_PKG_VERSION_MAJOR"))
@@ -48,7 +47,7 @@ fn header() -> String {
 /// One module as C: its title and prose, then what it declares, in its order.
 fn section(module: &str) -> String {
     let path = root().join(format!("ffi/src/{module}.rs"));
-    let source = fs::read_to_string(&path).expect("a module");
+    let source = read(&path);
     let prose = source.lines().map_while(|line| line.strip_prefix("//!"));
     let prose: String = prose.map(|line| format!(" *{line}\n")).collect();
     let mut config = config();

@@ -1,7 +1,7 @@
 //! What `make install` installs, used as its users do: found by pkg-config and by CMake, linked as
 //! a shared library and as an archive, from C11 and from C++17, and run against a server.
-#![allow(clippy::print_stdout)] // says what cannot be run here
 
+mod common;
 #[path = "install/package.rs"]
 mod package; // what was installed, what is built with it, and the server it talks to
 
@@ -10,10 +10,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{fs, thread};
 
-use package::{
-    Package, Running, Server, VERSION, dynamic, feed, files, installer, is_long, is_there, needed,
-    not_run, read, root, run, scratch, series, wait_for,
-};
+use common::{VERSION, is_long, is_there, not_run, read, root, run, scratch, series};
+use package::{Package, Running, Server, dynamic, feed, files, installer, needed, wait_for};
 
 #[test]
 fn every_file_is_where_it_belongs() {

@@ -27,15 +27,6 @@ static void read_the_message(void)
     libchat_message_release(mine);
 }
 
-static void on_sent(libchat_status status, const libchat_receipt *receipt,
-                    const libchat_error *error, void *user_data)
-{
-    (void)receipt, (void)user_data;
-    check_error(status, error);
-    CHECK_EQ(LIBCHAT_OK, status);
-    counter_add(&sent, 1);
-}
-
 static void open_and_close(void)
 {
     libchat_cancel cancel;
@@ -60,7 +51,7 @@ static void *use_everything(void *argument)
     for (long n = rounds(20); n > 0; n--) {
         read_the_message();
         send_text(manager, "plan", "x");
-        OK(libchat_send_async(manager, "plan", text("x"), NULL, on_sent, NULL, ERR));
+        OK(libchat_send_async(manager, "plan", text("x"), NULL, count_sent, &sent, ERR));
         OK(libchat_list_threads(manager, NULL, &threads, ERR));
         CHECK(libchat_threads_len(threads) >= 1);
         libchat_threads_release(threads);

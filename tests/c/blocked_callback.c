@@ -40,15 +40,6 @@ static void on_request(libchat_responder responder, const libchat_incoming *inco
     OK(libchat_request_reply(incoming->id, incoming->payload, ERR));
 }
 
-static void on_sent(libchat_status status, const libchat_receipt *receipt,
-                    const libchat_error *error, void *user_data)
-{
-    (void)receipt, (void)user_data;
-    check_error(status, error);
-    CHECK_EQ(LIBCHAT_OK, status);
-    counter_add(&sent, 1);
-}
-
 static libchat_watch watch_all_of(libchat_manager manager, const char *thread, struct gate *gate)
 {
     libchat_watch_options options = LIBCHAT_INIT(libchat_watch_options);
@@ -78,7 +69,7 @@ static void others_go_on(libchat_manager manager, int blocking)
     responding.on_request = on_request;
     OK(libchat_answer(manager, &responding, &responder, ERR));
     for (long n = 0; n < messages; n++) {
-        OK(libchat_send_async(manager, "plan", text("x"), NULL, on_sent, NULL, ERR));
+        OK(libchat_send_async(manager, "plan", text("x"), NULL, count_sent, &sent, ERR));
         counter_wait(&sent, n - 500);
     }
     counter_wait(&sent, messages);

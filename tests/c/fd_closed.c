@@ -23,14 +23,6 @@ static int fd_of(libchat_watch watch)
     return (int)fd;
 }
 
-static void on_sent(libchat_status status, const libchat_receipt *receipt,
-                    const libchat_error *error, void *user_data)
-{
-    (void)receipt, (void)user_data;
-    check_error(status, error);
-    CHECK_EQ(LIBCHAT_OK, status);
-}
-
 static bool is_readable(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
@@ -102,7 +94,7 @@ static void none_is_left_lying(void)
     while (taken < all) {
         libchat_error *error;
         while (sent < all && sent < taken + 300 &&
-               libchat_send_async(manager, "flood", text("x"), NULL, on_sent, NULL, &error) ==
+               libchat_send_async(manager, "flood", text("x"), NULL, count_sent, NULL, &error) ==
                    LIBCHAT_OK)
             sent++;
         CHECK(epoll_wait(loop, &got, 1, -1) == 1);
@@ -123,7 +115,7 @@ static void it_comes_to_rest(void)
     for (long n = rounds(200); n > 0; n--) {
         libchat_watch watch;
         OK(libchat_watch_thread(manager, "rest", NULL, &watch, ERR));
-        OK(libchat_send_async(manager, "rest", text("x"), NULL, on_sent, NULL, ERR));
+        OK(libchat_send_async(manager, "rest", text("x"), NULL, count_sent, NULL, ERR));
         int fd = fd_of(watch);
         for (long taken = 0; taken < 1;)
             taken += drain(watch, &status);

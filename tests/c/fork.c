@@ -105,21 +105,12 @@ static libchat_flow on_event(libchat_watch watch, const libchat_event *event, vo
     return LIBCHAT_CONTINUE;
 }
 
-static void on_sent(libchat_status status, const libchat_receipt *receipt,
-                    const libchat_error *error, void *user_data)
-{
-    (void)receipt, (void)user_data;
-    check_error(status, error);
-    CHECK_EQ(LIBCHAT_OK, status);
-    counter_add(&sent, 1);
-}
-
 /* So that a fork happens amid work, with locks held somewhere. */
 static void *pour(void *argument)
 {
     (void)argument;
     for (long n = 0; atomic_load(&pouring); n++) {
-        OK(libchat_send_async(manager, "plan", text("x"), NULL, on_sent, NULL, ERR));
+        OK(libchat_send_async(manager, "plan", text("x"), NULL, count_sent, &sent, ERR));
         counter_wait(&sent, n - 100);
     }
     return NULL;

@@ -42,15 +42,6 @@ static void on_done(uint64_t watch, libchat_status why, const libchat_error *err
     CHECK_EQ(0, atomic_fetch_add(&reader->done, 1));
 }
 
-static void on_sent(libchat_status status, const libchat_receipt *receipt,
-                    const libchat_error *error, void *user_data)
-{
-    (void)receipt;
-    check_error(status, error);
-    CHECK_EQ(LIBCHAT_OK, status);
-    counter_add(user_data, 1);
-}
-
 static void *pour(void *argument)
 {
     struct counter acknowledged = COUNTER;
@@ -58,7 +49,7 @@ static void *pour(void *argument)
 
     (void)argument;
     for (; atomic_load(&pouring); sent++) {
-        OK(libchat_send_async(manager, "plan", text("x"), NULL, on_sent, &acknowledged, ERR));
+        OK(libchat_send_async(manager, "plan", text("x"), NULL, count_sent, &acknowledged, ERR));
         counter_wait(&acknowledged, sent - 100); /* never more than that in flight */
     }
     counter_wait(&acknowledged, sent);

@@ -189,6 +189,16 @@ long counter_value(struct counter *counter)
     return value;
 }
 
+void count_sent(libchat_status status, const libchat_receipt *receipt, const libchat_error *error,
+                void *counter)
+{
+    (void)receipt;
+    check_error(status, error);
+    CHECK_EQ(LIBCHAT_OK, status);
+    if (counter)
+        counter_add(counter, 1);
+}
+
 pthread_t thread_start(void *(*run)(void *), void *argument)
 {
     pthread_t thread;

@@ -80,6 +80,9 @@ struct counter {
 long counter_add(struct counter *counter, long more);
 void counter_wait(struct counter *counter, long at_least);
 long counter_value(struct counter *counter);
+/* An on_sent for sends that must be stored: counts them in `counter`, if that is not NULL. */
+void count_sent(libchat_status status, const libchat_receipt *receipt, const libchat_error *error,
+                void *counter);
 
 pthread_t thread_start(void *(*run)(void *), void *argument);
 void thread_join(pthread_t thread);

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::{Build, is_there, not_run, root, succeeds};
+use crate::Build;
+use crate::common::{is_there, not_run, root, run};
 
 /// The library, built at the first call; `None` where it cannot be.
 pub(crate) fn archive() -> Option<&'static Path> {
@@ -23,7 +24,7 @@ fn build() -> Option<PathBuf> {
     let mut cargo = cargo();
     cargo.current_dir(root()).args(["build", "--quiet", "-p", "libchat-ffi", "--lib"]);
     cargo.args(["-Zbuild-std", "--target", &host]).arg("--target-dir").arg(&target);
-    succeeds(cargo.env("RUSTFLAGS", "-Zsanitizer=thread"));
+    run(cargo.env("RUSTFLAGS", "-Zsanitizer=thread"));
     Some(target.join(host).join("debug/libchat.a"))
 }
 

@@ -13,8 +13,9 @@ use std::{env, fs, thread};
 use libchat::{LocalServer, LocalServerOptions, OpenOptions, SendOptions};
 use tempfile::TempDir;
 
+use crate::common::{root, run, scratch};
+
 const PATIENCE: Duration = Duration::from_secs(120);
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What was installed into a folder of its own, whose name has a space, and what is built with it.
 pub(crate) struct Package {
@@ -213,15 +214,6 @@ pub(crate) fn feed(command: &mut Command, input: &str) -> String {
     running.end()
 }
 
-/// Runs a tool that must succeed and gives what it prints.
-pub(crate) fn run(command: &mut Command) -> String {
-    let output = command.env("LC_ALL", "C").output();
-    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let [out, err] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).expect("text"));
-    assert!(output.status.success(), "{command:?}: {}\n{out}{err}", output.status);
-    out
-}
-
 /// `scripts/install` with what this test's own build has made.
 pub(crate) fn installer(prefix: impl AsRef<OsStr>, libdir: &str) -> Command {
     let mut command = Command::new(root().join("scripts/install"));
@@ -250,27 +242,6 @@ pub(crate) fn built() -> &'static Path {
         symlink(program, folder.join("libchat")).expect("a link");
         folder
     })
-}
-
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-pub(crate) fn scratch() -> TempDir {
-    tempfile::tempdir().expect("a scratch folder")
-}
-
-pub(crate) fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// What a program built against this version asks for: 0.MINOR before 1.0, then MAJOR.
-pub(crate) fn series() -> String {
-    let (major, rest) = VERSION.split_once('.').expect("a version");
-    if major != "0" {
-        return major.to_owned();
-    }
-    format!("0.{}", rest.split('.').next().expect("a minor version"))
 }
 
 /// The files below `folder`, links among them, in order.
@@ -308,21 +279,4 @@ pub(crate) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "still not: {what}");
         thread::sleep(Duration::from_millis(1));
     }
-}
-
-pub(crate) fn is_long() -> bool {
-    env::var_os("LIBCHAT_TEST_LONG").is_some()
-}
-
-pub(crate) fn is_there(tool: &str) -> bool {
-    let is_there = Command::new(tool).arg("--version").output().is_ok();
-    if !is_there {
-        not_run(tool);
-    }
-    is_there
-}
-
-pub(crate) fn not_run(what: &str) {
-    println!("not run: {what}");
-    assert!(!is_long(), "not run: {what}");
 }
