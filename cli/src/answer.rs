@@ -51,7 +51,7 @@ impl Answer {
 
     async fn answer(&self, manager: &Manager, options: &Options) -> Result<(), Failure> {
         let listen = RespondOptions { timeout: options.timeout(), ..RespondOptions::default() };
-        let mut responder = manager.answer(listen).await?;
+        let responder = manager.answer(listen).await?;
         let (agent, project) = (plain::line(manager.agent()), plain::line(manager.project()));
         options.note(&format!("answering as {agent} in {project}"));
         let mut left = self.count;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::{sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -91,7 +91,7 @@ fn read(subject: &str, message: Message) -> Result<Reply, Error> {
 
 /// Requests on a subject, one by one, until it is dropped or stopped.
 pub struct Responder {
-    requests: mpsc::Receiver<Result<Request, Error>>,
+    requests: Mutex<mpsc::Receiver<Result<Request, Error>>>,
     stopped: CancellationToken,
 }
 
@@ -158,7 +158,7 @@ pub(crate) async fn respond(
             let _ = timeout(DRAIN_TIMEOUT, drain(&mut subscriber, &listener)).await;
         }
     });
-    Ok(Responder { requests, stopped })
+    Ok(Responder { requests: Mutex::new(requests), stopped })
 }
 
 /// Ends the subscription, and lets those who have asked meanwhile know that nobody answers.
@@ -255,15 +255,16 @@ impl Listener {
 }
 
 impl Responder {
-    /// The next request. Cancel safe.
+    /// The next request, for one of those that wait for it. Cancel safe.
     ///
     /// Fails with `Closed` when the responder was stopped or its manager closed, with
     /// `Unauthorized` when the right to listen was taken away.
-    pub async fn next(&mut self) -> Result<Request, Error> {
+    pub async fn next(&self) -> Result<Request, Error> {
+        let request = async { self.requests.lock().await.recv().await };
         tokio::select! {
             biased;
             () = self.stopped.cancelled() => Err(closed_error()),
-            request = self.requests.recv() => request.unwrap_or_else(|| Err(closed_error())),
+            request = request => request.unwrap_or_else(|| Err(closed_error())),
         }
     }
 

@@ -30,6 +30,10 @@ use crate::name::ThreadRef;
 use crate::send::Accepted;
 use crate::watch::Watch;
 
+pub use crate::log::{LogSink, is_logging, set_log};
+pub use crate::wake::WakeFd;
+pub use crate::watch::message_of;
+
 /// Whose thread this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -168,13 +172,24 @@ impl Runtime {
         call: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Pending<T> {
         let (sender, result) = sync_channel(1);
-        let task = self.spawn(async move {
-            let call = unless_cancelled(cancel.as_ref(), call);
-            let ended = AssertUnwindSafe(call).catch_unwind().await;
+        let task = self.begin_then(unless_cancelled(cancel, call), move |ended| {
             // Nobody waits any more where this fails.
-            let _ = sender.send(ended.map_err(|_| Broken::Panicked));
+            let _ = sender.send(ended);
         });
         Pending { result, task }
+    }
+
+    /// Starts `call`, and has `then` run on the runtime's thread when it ends: it must not block.
+    /// Not when the task is aborted before.
+    pub fn begin_then<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = Result<T, Error>> + Send + 'static,
+        then: impl FnOnce(Result<Result<T, Error>, Broken>) + Send + 'static,
+    ) -> Task {
+        self.spawn(async move {
+            let ended = AssertUnwindSafe(call).catch_unwind().await;
+            then(ended.map_err(|_| Broken::Panicked));
+        })
     }
 
     /// Stops the thread and waits for its end. `limit` is for one in the system's resolver, which

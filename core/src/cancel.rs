@@ -41,7 +41,7 @@ impl std::fmt::Debug for Cancel {
 
 /// Runs `call` until it ends or `cancel` fires.
 pub(crate) async fn unless_cancelled<T>(
-    cancel: Option<&Cancel>,
+    cancel: Option<Cancel>,
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let Some(cancel) = cancel else { return call.await };

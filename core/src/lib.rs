@@ -67,6 +67,7 @@ mod answer; // what the server's refusals mean
 mod counters; // what a manager counts
 mod clock; // time that goes on while the machine sleeps
 mod random; // ids and names
+mod log; // records for hosts without `tracing`
 
 // Where the server is.
 mod environment; // variables and folders of this process

@@ -81,6 +81,15 @@ impl Headers {
     }
 }
 
+impl FromIterator<(String, String)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(fields: I) -> Headers {
+        let mut fields = Vec::from_iter(fields);
+        // Stable: the values of one name stay in their order.
+        fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Headers(fields)
+    }
+}
+
 /// A stored message.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -108,6 +117,22 @@ pub struct Message {
 }
 
 impl Message {
+    /// A message made up, to test code that reads them; the fields not named here are empty.
+    pub fn new(short: Short, sender: &str, body: &str, time: OffsetDateTime) -> Message {
+        Message {
+            id: String::new(),
+            sender: sender.to_owned(),
+            thread: None,
+            short,
+            body: body.to_owned(),
+            reply_to: None,
+            sent_at: time,
+            time,
+            cursor: Cursor::default(),
+            headers: Headers::default(),
+        }
+    }
+
     /// Roughly what this message occupies in memory, for bounds.
     pub(crate) fn weight(&self) -> usize {
         let headers: usize = self.headers.0.iter().map(|(n, v)| n.len() + v.len() + 48).sum();

@@ -7,28 +7,30 @@ use std::os::fd::OwnedFd;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 /// An eventfd on Linux, a pipe elsewhere: for event loops, which poll a duplicate of it.
-pub(crate) struct WakeFd {
+pub struct WakeFd {
     readable: OwnedFd,
     #[cfg(not(target_os = "linux"))]
     written: OwnedFd,
 }
 
 impl WakeFd {
+    /// One that is not readable yet.
     #[cfg(target_os = "linux")]
-    pub(crate) fn new() -> io::Result<WakeFd> {
+    pub fn new() -> io::Result<WakeFd> {
         use rustix::event::{EventfdFlags, eventfd};
         let readable = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(WakeFd { readable })
     }
 
+    /// One that is not readable yet.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn new() -> io::Result<WakeFd> {
+    pub fn new() -> io::Result<WakeFd> {
         let (readable, written) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         Ok(WakeFd { readable, written })
     }
 
     /// Makes it readable; an edge for whoever polls for edges, also when it was readable before.
-    pub(crate) fn raise(&self) {
+    pub fn raise(&self) {
         #[cfg(target_os = "linux")]
         let written = rustix::io::write(&self.readable, &1u64.to_ne_bytes());
         #[cfg(not(target_os = "linux"))]
@@ -38,7 +40,7 @@ impl WakeFd {
     }
 
     /// Makes it unreadable.
-    pub(crate) fn lower(&self) {
+    pub fn lower(&self) {
         let mut drained = [0; 512];
         // An eventfd is empty after one read; a pipe when there is nothing more.
         while rustix::io::read(&self.readable, &mut drained).is_ok_and(|read| read == drained.len())
@@ -47,7 +49,7 @@ impl WakeFd {
     }
 
     /// Another descriptor of the same thing, not inherited by programs that are started.
-    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
         self.readable.try_clone()
     }
 }

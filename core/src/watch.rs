@@ -55,21 +55,8 @@ impl Watch {
     /// Cancel safe. Fails with `Closed` when the watch was stopped or its manager closed.
     pub async fn next(&self) -> Result<Arc<Message>, Error> {
         loop {
-            match self.next_event().await? {
-                Event::Message(message) => return Ok(message),
-                Event::Gap { after, until } => {
-                    tracing::warn!(%after, %until, "messages were gone before delivery");
-                }
-                Event::Reset { cursor } => {
-                    tracing::warn!(%cursor, "the stream was made anew or restored")
-                }
-                Event::Malformed { cursor } => {
-                    tracing::warn!(%cursor, "a stored payload is no envelope")
-                }
-                Event::Stalled { reason } => {
-                    tracing::warn!(reason = %format!("{reason:#}"), "no source")
-                }
-                Event::CaughtUp { .. } | Event::Resumed => {}
+            if let Some(message) = message_of(self.next_event().await?) {
+                return Ok(message);
             }
         }
     }
@@ -168,4 +155,23 @@ impl Watch {
     pub fn stop(&self) {
         self.hold.stop();
     }
+}
+
+/// The message, if it is one. The rest is logged: whoever reads messages only passes it over.
+pub fn message_of(event: Event) -> Option<Arc<Message>> {
+    match event {
+        Event::Message(message) => return Some(message),
+        Event::Gap { after, until } => {
+            tracing::warn!(%after, %until, "messages were gone before delivery");
+        }
+        Event::Reset { cursor } => {
+            tracing::warn!(%cursor, "the stream was made anew or restored");
+        }
+        Event::Malformed { cursor } => tracing::warn!(%cursor, "a stored payload is no envelope"),
+        Event::Stalled { reason } => {
+            tracing::warn!(reason = %format!("{reason:#}"), "no source");
+        }
+        Event::CaughtUp { .. } | Event::Resumed => {}
+    }
+    None
 }

@@ -7,7 +7,6 @@ use std::ptr;
 use libchat::bridge;
 
 use crate::error::{Failure, libchat_error};
-use crate::log;
 use crate::status::*;
 
 /// What an output holds when the call fails.
@@ -89,7 +88,7 @@ fn guarded(
         return Err(Failure::new(LIBCHAT_ERR_FORKED, text)
             .hint("call exec after the fork, or open nothing before it"));
     }
-    if log::in_callback() {
+    if bridge::is_logging() {
         let text = "this function was called in a log callback, which may be under a lock of ours";
         return Err(Failure::new(LIBCHAT_ERR_WOULD_DEADLOCK, text)
             .hint("hand the text to a thread of your own"));

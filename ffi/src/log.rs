@@ -1,14 +1,8 @@
 //! Log
 
-use std::cell::Cell;
 use std::ffi::{c_char, c_void};
-use std::fmt::{self, Write};
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Once, PoisonError, RwLock};
 
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use libchat::bridge::{LogSink, set_log};
 
 use crate::boundary::boundary;
 use crate::bytes::{c_text, libchat_bytes};
@@ -27,28 +21,6 @@ pub type libchat_log_fn = Option<
     ),
 >;
 
-struct Sink {
-    log: unsafe extern "C" fn(i32, *const c_char, libchat_bytes, *mut c_void),
-    user_data: *mut c_void,
-}
-
-// SAFETY: the header says that it is called on any thread; the pointer is only handed back.
-unsafe impl Send for Sink {}
-// SAFETY: as above.
-unsafe impl Sync for Sink {}
-
-static SINK: RwLock<Option<Sink>> = RwLock::new(None);
-static LEVEL_MAX: AtomicI32 = AtomicI32::new(0);
-
-thread_local! {
-    static IN_LOG: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is in a log callback, where nothing may wait.
-pub(crate) fn in_callback() -> bool {
-    IN_LOG.get()
-}
-
 /// Has the log written by `log`, up to `level_max` (1 to 5); NULL ends it, as it is at the start.
 /// For the whole process. When it returns, the function set before runs no more.
 #[unsafe(no_mangle)]
@@ -60,79 +32,33 @@ pub unsafe extern "C" fn libchat_set_log(
     // SAFETY: there is no place to write to.
     unsafe {
         boundary(std::ptr::null_mut(), || {
-            static INSTALL: Once = Once::new();
-            // Refused where a host in Rust has a subscriber of its own, which gets it all then.
-            INSTALL.call_once(|| drop(tracing::subscriber::set_global_default(ToSink)));
-            let sink = log.map(|log| Sink { log, user_data });
-            LEVEL_MAX.store(if sink.is_some() { level_max } else { 0 }, Ordering::Relaxed);
-            *SINK.write().unwrap_or_else(PoisonError::into_inner) = sink;
-            tracing::callsite::rebuild_interest_cache();
+            let sink = log.map(|log| Host { log, user_data }.into_sink());
+            set_log(u8::try_from(level_max.clamp(0, 5)).unwrap_or_default(), sink);
             Ok(LIBCHAT_OK)
         })
     }
 }
 
-/// What `tracing` reports from libchat goes to the sink.
-struct ToSink;
-
-impl Subscriber for ToSink {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Not what its libraries say: that might hold what we promise to keep out of logs.
-        let ours =
-            metadata.target().starts_with("libchat") || metadata.target().starts_with("chat");
-        ours && metadata.is_event()
-            && number(*metadata.level()) <= LEVEL_MAX.load(Ordering::Relaxed)
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        if IN_LOG.replace(true) {
-            return;
-        }
-        let sink = SINK.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Sink { log, user_data }) = &*sink {
-            let mut line = Line::default();
-            event.record(&mut line);
-            let (target, text) = (c_text(event.metadata().target()), c_text(&line.0));
-            let bytes = libchat_bytes { data: text.as_ptr().cast(), len: text.as_bytes().len() };
-            let level = number(*event.metadata().level());
-            // SAFETY: the host gave it for this, and both texts live until it returns.
-            unsafe { log(level, target.as_ptr(), bytes, *user_data) };
-        }
-        drop(sink);
-        IN_LOG.set(false);
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
+/// The host's function.
+struct Host {
+    log: unsafe extern "C" fn(i32, *const c_char, libchat_bytes, *mut c_void),
+    user_data: *mut c_void,
 }
 
-fn number(level: Level) -> i32 {
-    match level {
-        Level::ERROR => 1,
-        Level::WARN => 2,
-        Level::INFO => 3,
-        Level::DEBUG => 4,
-        _ => 5,
+// SAFETY: the header says that it is called on any thread; the pointer is only handed back.
+unsafe impl Send for Host {}
+// SAFETY: as above.
+unsafe impl Sync for Host {}
+
+impl Host {
+    fn into_sink(self) -> LogSink {
+        Box::new(move |level, target, text| self.write(level, target, text))
     }
-}
 
-/// The message, then what belongs to it as `name=value`.
-#[derive(Default)]
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0.insert_str(0, &format!("{value:?}"));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(self.0, " {}={value:?}", field.name());
-        }
+    fn write(&self, level: u8, target: &str, text: &str) {
+        let (target, text) = (c_text(target), c_text(text));
+        let bytes = libchat_bytes { data: text.as_ptr().cast(), len: text.as_bytes().len() };
+        // SAFETY: the host gave it for this, and both texts live until it returns.
+        unsafe { (self.log)(level.into(), target.as_ptr(), bytes, self.user_data) };
     }
 }

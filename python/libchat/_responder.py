@@ -1,0 +1,100 @@
+"""Runs handlers of requests: on daemon threads here, as tasks in `libchat.aio`."""
+
+import contextlib
+import logging
+import sys
+import threading
+
+from libchat._libchat import _check_code, _seconds
+from libchat.errors import Closed, Error, InvalidArgument, Remote
+
+_LOGGER = logging.getLogger("libchat")
+
+
+def check(handler, concurrency):
+    """Refuses what cannot be a handler, before anything listens."""
+    if not callable(handler):
+        raise TypeError(f"handler: expected a callable, got {type(handler).__name__}")
+    if concurrency < 1:
+        raise InvalidArgument(f"concurrency {concurrency}: must be 1 or more")
+
+
+def failure(error):
+    """Code and text for whoever asked: what a handler raised as Remote, else no details."""
+    if isinstance(error, Remote):
+        try:
+            _check_code(error.remote_code)
+        except InvalidArgument as wrong:
+            _LOGGER.error("a handler's Remote has no usable code: %s", wrong)
+        else:
+            return error.remote_code, str(error)
+    else:
+        _LOGGER.error("a handler failed", exc_info=error)
+    return "handler_failed", "the handler failed; its own log says why"
+
+
+def tracing(headers):
+    """The context manager in which a request with these headers is to be handled."""
+    if "opentelemetry" not in sys.modules:
+        return contextlib.nullcontext()
+    from libchat._trace import within
+
+    return within(headers)
+
+
+class Responder:
+    """Answers requests until it is closed."""
+
+    __slots__ = ("_ended", "_error", "_handler", "_requests")
+
+    def __init__(self, requests, handler, concurrency):
+        self._requests = requests
+        self._handler = handler
+        self._ended = threading.Event()
+        self._error = None
+        for number in range(concurrency):
+            name = f"libchat-handler-{number}"
+            threading.Thread(target=self._serve, name=name, daemon=True).start()
+
+    def wait(self, timeout=None):
+        # More than a lock can count is for ever.
+        timeout = None if timeout is None else min(_seconds(timeout), threading.TIMEOUT_MAX)
+        self._ended.wait(timeout)
+        if self._error is not None:
+            raise self._error
+
+    def close(self):
+        self._ended.set()
+        self._requests.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, t, v, tb, /):
+        self.close()
+
+    def _serve(self):
+        while True:
+            try:
+                request, answer = self._requests.next()
+            except Error as error:
+                if not (self._ended.is_set() and isinstance(error, Closed)):
+                    self._error = error
+                    self._ended.set()
+                return
+            self._answer(request, answer)
+
+    def _answer(self, request, answer):
+        try:
+            with tracing(request.headers):
+                payload = self._handler(request)
+            answer.reply(payload)
+        except Exception as error:
+            self._fail(answer, error)
+
+    def _fail(self, answer, error):
+        try:
+            answer.fail(*failure(error))
+        except Error as lost:
+            # Whoever asked waits out its own time.
+            _LOGGER.warning("a failure could not be told: %s", lost)

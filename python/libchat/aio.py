@@ -1,0 +1,416 @@
+"""libchat for asyncio: the names, verbs and order of `libchat`, to be awaited."""
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import types
+import weakref
+
+from libchat import _libchat
+from libchat._libchat import _seconds
+from libchat._responder import check, failure, tracing
+from libchat.errors import Closed, Error, InvalidState
+
+_LOGGER = logging.getLogger("libchat")
+
+# So many messages at most are handed out in a row before other tasks have their turn.
+_IN_A_ROW = 256
+
+
+class Opening:
+    """Something being opened: await it, or `async with` it, which closes it at the end."""
+
+    __slots__ = ("_opened", "_start")
+
+    __class_getitem__ = classmethod(types.GenericAlias)
+
+    def __init__(self, start):
+        self._start = start
+        self._opened = None
+
+    def __await__(self):
+        return self._start().__await__()
+
+    async def __aenter__(self):
+        self._opened = await self
+        return self._opened
+
+    async def __aexit__(self, t, v, tb, /):
+        await self._opened.close()
+
+
+class _Waits:
+    """What one manager's tasks wait for, woken by one descriptor in their event loop."""
+
+    __slots__ = ("__weakref__", "_futures", "_loop", "bell")
+
+    def __init__(self):
+        self.bell = _libchat.Bell()
+        self._futures = {}
+        self._loop = asyncio.get_running_loop()
+        # The loop holds no reference to this: what nobody uses any more is collected.
+        self._loop.add_reader(self.bell.fileno(), _ring, weakref.ref(self))
+        weakref.finalize(self, _forget, self._loop, self.bell).atexit = False
+
+    async def run(self, call):
+        """The result of a call that was begun. Cancelling the wait ends the call."""
+        return await self.wait(call.token)
+
+    async def wait(self, token):
+        """Waits until the bell rings for `token`."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise _another_loop()
+        future = self._loop.create_future()
+        futures = self._futures.setdefault(token, set())
+        futures.add(future)
+        try:
+            return await future
+        finally:
+            futures.discard(future)
+            if not futures and self._futures.get(token) is futures:
+                del self._futures[token]
+
+    def take(self):
+        for token, result, error in self.bell.take():
+            for future in self._futures.pop(token, ()):
+                if future.done():
+                    continue
+                if error is None:
+                    future.set_result(result)
+                else:
+                    future.set_exception(error)
+
+
+def _another_loop():
+    error = InvalidState("this manager was opened in another event loop")
+    error.hint = "open one in each event loop"
+    error.add_note(f"hint: {error.hint}")
+    return error
+
+
+def _ring(waits):
+    waits = waits()
+    if waits is not None:
+        waits.take()
+
+
+def _forget(loop, bell):
+    """Takes the descriptor from the loop, in whatever thread the last user was collected."""
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and its readers with it
+        loop.call_soon_threadsafe(_remove_reader, loop, bell)
+
+
+def _remove_reader(loop, bell):
+    loop.remove_reader(bell.fileno())
+
+
+def open(
+    project=None,
+    agent=None,
+    *,
+    servers=None,
+    context=None,
+    creds=None,
+    nkey=None,
+    user=None,
+    password=None,
+    token=None,
+    tls_ca=None,
+    tls_cert=None,
+    tls_key=None,
+    tls_first=False,
+    js_domain=None,
+    inbox_prefix=None,
+    create=True,
+    max_retention_age=None,
+    max_subscribers=1024,
+    timeout=5.0,
+):
+    options = locals()
+    return Opening(lambda: _open(options))
+
+
+async def _open(options):
+    waits = _Waits()
+    core = await waits.run(_libchat.open(**options, _bell=waits.bell))
+    return Manager._of(core, waits)
+
+
+class Manager:
+    """One agent in one project."""
+
+    __slots__ = ("__weakref__", "_core", "_waits")
+
+    def __init__(self):
+        raise TypeError("a Manager is made by libchat.aio.open()")
+
+    @classmethod
+    def _of(cls, core, waits):
+        self = object.__new__(cls)
+        self._core = core
+        self._waits = waits
+        return self
+
+    @property
+    def project(self):
+        return self._core.project
+
+    @property
+    def agent(self):
+        return self._core.agent
+
+    async def send(
+        self,
+        thread,
+        body,
+        *,
+        id=None,
+        reply_to=None,
+        headers=None,
+        unordered=False,
+        expect_last=None,
+        timeout=10.0,
+    ):
+        call = self._core.send(
+            thread,
+            body,
+            id=id,
+            reply_to=reply_to,
+            headers=headers,
+            unordered=unordered,
+            expect_last=expect_last,
+            timeout=timeout,
+        )
+        return await self._waits.run(call)
+
+    def watch(self, thread, *, start="new", skip_own=False):
+        return self._watch(lambda: self._core.watch(thread, start=start, skip_own=skip_own))
+
+    def watch_all(self, *, start="new", skip_own=False):
+        return self._watch(lambda: self._core.watch_all(start=start, skip_own=skip_own))
+
+    def watch_pattern(self, pattern, *, start="new", skip_own=False):
+        begin = self._core.watch_pattern
+        return self._watch(lambda: begin(pattern, start=start, skip_own=skip_own))
+
+    def _watch(self, begin):
+        async def start():
+            return Watch._of(await self._waits.run(begin()), self._waits)
+
+        return Opening(start)
+
+    async def history(self, thread, *, start="all", limit=1000, max_bytes=None):
+        call = self._core.history(thread, start=start, limit=limit, max_bytes=max_bytes)
+        return await self._waits.run(call)
+
+    async def list_threads(self, *, timeout=10.0):
+        return await self._waits.run(self._core.list_threads(timeout=timeout))
+
+    async def threads_for_agent(self, agent, max_threads=20, *, timeout=30.0):
+        call = self._core.threads_for_agent(agent, max_threads, timeout=timeout)
+        return await self._waits.run(call)
+
+    async def request(self, subject, payload=b"", *, timeout=30.0):
+        return await self._waits.run(self._core.request(subject, payload, timeout=timeout))
+
+    def respond(self, subject, handler, *, concurrency=1, queue_group=None):
+        return self._respond(subject, queue_group, handler, concurrency)
+
+    async def ask(self, agent, payload, *, timeout=30.0):
+        return await self._waits.run(self._core.ask(agent, payload, timeout=timeout))
+
+    def answer(self, handler, *, concurrency=1):
+        return self._respond(None, None, handler, concurrency)
+
+    def _respond(self, subject, queue_group, handler, concurrency):
+        check(handler, concurrency)
+
+        async def start():
+            requests = await self._waits.run(self._core._requests(subject, queue_group))
+            return Responder._of(requests, handler, concurrency, self._waits)
+
+        return Opening(start)
+
+    def stats(self):
+        return self._core.stats()
+
+    async def close(self):
+        await self._waits.run(self._core.close())
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, t, v, tb, /):
+        await self.close()
+
+
+class Watch:
+    """What happens in one thread or many, in order."""
+
+    __slots__ = ("__weakref__", "_core", "_in_a_row", "_token", "_waits")
+
+    def __init__(self):
+        raise TypeError("a Watch is made by a Manager's watch, watch_all or watch_pattern")
+
+    @classmethod
+    def _of(cls, core, waits):
+        self = object.__new__(cls)
+        self._core = core
+        self._in_a_row = 0
+        self._token = core._ring(waits.bell)
+        self._waits = waits
+        return self
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return await self._step(self._core._message_now)
+
+    async def next(self, timeout=None):
+        return await self._within(timeout, self._core._message_now)
+
+    async def next_event(self, timeout=None):
+        return await self._within(timeout, self._core._event_now)
+
+    def events(self):
+        return _Events(self)
+
+    @property
+    def gaps(self):
+        return self._core.gaps
+
+    @property
+    def cursor(self):
+        return self._core.cursor
+
+    def fileno(self):
+        return self._core.fileno()
+
+    async def close(self):
+        self._core.close()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, t, v, tb, /):
+        await self.close()
+
+    async def _next(self, take):
+        """What `take` gives, once it gives something. Nothing is taken before the last step that
+        can be cancelled."""
+        if self._in_a_row == _IN_A_ROW:
+            self._in_a_row = 0
+            await asyncio.sleep(0)
+        while (taken := take()) is None:
+            self._in_a_row = 0
+            await self._waits.wait(self._token)
+        self._in_a_row += 1
+        return taken
+
+    async def _step(self, take):
+        """A step of an iteration, which ends where this watch was closed."""
+        try:
+            return await self._next(take)
+        except Closed:
+            if self._core._closed:
+                raise StopAsyncIteration from None
+            raise
+
+    async def _within(self, timeout, take):
+        if timeout is None:
+            return await self._next(take)
+        try:
+            async with asyncio.timeout(_seconds(timeout)) as limit:
+                return await self._next(take)
+        except TimeoutError:
+            if limit.expired():
+                return None
+            raise
+
+
+class _Events:
+    """Iterates all events of a watch."""
+
+    __slots__ = ("_watch",)
+
+    def __init__(self, watch):
+        self._watch = watch
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return await self._watch._step(self._watch._core._event_now)
+
+
+class Responder:
+    """Answers requests until it is closed."""
+
+    __slots__ = ("__weakref__", "_ended", "_handler", "_requests", "_tasks", "_waits")
+
+    def __init__(self):
+        raise TypeError("a Responder is made by a Manager's respond or answer")
+
+    @classmethod
+    def _of(cls, requests, handler, concurrency, waits):
+        self = object.__new__(cls)
+        self._requests = requests
+        self._handler = handler
+        self._waits = waits
+        # None when it was closed, else why it ended.
+        self._ended = asyncio.get_running_loop().create_future()
+        self._tasks = [asyncio.create_task(self._serve()) for _ in range(concurrency)]
+        return self
+
+    async def wait(self, timeout=None):
+        timeout = None if timeout is None else _seconds(timeout)
+        await asyncio.wait([self._ended], timeout=timeout)
+        if self._ended.done() and self._ended.result() is not None:
+            raise self._ended.result()
+
+    async def close(self):
+        self._end(None)
+        self._requests.stop()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, t, v, tb, /):
+        await self.close()
+
+    def _end(self, error):
+        if not self._ended.done():
+            self._ended.set_result(error)
+
+    async def _serve(self):
+        while True:
+            try:
+                request, answer = await self._waits.run(self._requests.next())
+            except Error as error:
+                self._end(error)
+                return
+            await self._answer(request, answer)
+
+    async def _answer(self, request, answer):
+        try:
+            with tracing(request.headers):
+                payload = self._handler(request)
+                if inspect.isawaitable(payload):
+                    payload = await payload
+            await self._waits.run(answer.reply(payload))
+        except asyncio.CancelledError as error:
+            # The handler's own, or this task's?
+            if asyncio.current_task().cancelling():
+                raise
+            await self._fail(answer, error)
+        except Exception as error:
+            await self._fail(answer, error)
+
+    async def _fail(self, answer, error):
+        try:
+            await self._waits.run(answer.fail(*failure(error)))
+        except Error as lost:
+            # Whoever asked waits out its own time.
+            _LOGGER.warning("a failure could not be told: %s", lost)

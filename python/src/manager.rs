@@ -1,0 +1,452 @@
+//! One agent in one project: checks arguments, calls one verb.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use libchat::{
+    CallOptions, ConnectOptions, Connection, Error, HistoryOptions, OpenOptions, RequestOptions,
+    RespondOptions, Retention, SendOptions, Start, WatchOptions,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+
+use crate::bell::Bell;
+use crate::convert::{Expect, Fields, Id, Payload, Seconds, StartIn, Text, Thread};
+use crate::error::invalid;
+use crate::message::Receipt;
+use crate::respond::Requests;
+use crate::threads::{ThreadSummary, history_out};
+use crate::wait::{Face, Kept, close_behind};
+use crate::watch::Watch;
+use crate::{log, trace};
+
+/// A manager with a connection of its own, closed when nothing uses it any more.
+pub(crate) struct Open {
+    core: Kept<(Arc<libchat::Manager>, Connection)>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some((core, connection)) = self.core.last() {
+            close_behind(close(core, connection));
+        }
+    }
+}
+
+async fn close(core: Arc<libchat::Manager>, connection: Connection) {
+    core.close().await;
+    connection.close().await;
+}
+
+/// Which servers: one text, or a list.
+pub(crate) struct Servers(String);
+
+impl<'py> FromPyObject<'_, 'py> for Servers {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Servers> {
+        if object.is_instance_of::<PyString>() {
+            return Ok(Servers(object.extract::<Text>()?.0));
+        }
+        let all: Vec<Text> = object.extract()?;
+        if all.is_empty() {
+            return Err(invalid(object.py(), "servers: the list is empty", "leave it out"));
+        }
+        Ok(Servers(all.into_iter().map(|server| server.0).collect::<Vec<_>>().join(",")))
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (project=None, agent=None, *, servers=None, context=None, creds=None, nkey=None,
+                    user=None, password=None, token=None, tls_ca=None, tls_cert=None, tls_key=None,
+                    tls_first=false, js_domain=None, inbox_prefix=None, create=true,
+                    max_retention_age=None, max_subscribers=1024, timeout=Seconds::new(5),
+                    _bell=None))]
+#[pyo3(text_signature = "(project=None, agent=None, *, servers=None, context=None, creds=None, \
+                         nkey=None, user=None, password=None, token=None, tls_ca=None, \
+                         tls_cert=None, tls_key=None, tls_first=False, js_domain=None, \
+                         inbox_prefix=None, create=True, max_retention_age=None, \
+                         max_subscribers=1024, timeout=5.0)")]
+#[expect(clippy::too_many_arguments, reason = "each is an option that a caller names")]
+pub(crate) fn open(
+    py: Python<'_>,
+    project: Option<Text>,
+    agent: Option<Text>,
+    servers: Option<Servers>,
+    context: Option<Text>,
+    creds: Option<PathBuf>,
+    nkey: Option<PathBuf>,
+    user: Option<Text>,
+    password: Option<Text>,
+    token: Option<Text>,
+    tls_ca: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    tls_first: bool,
+    js_domain: Option<Text>,
+    inbox_prefix: Option<Text>,
+    create: bool,
+    max_retention_age: Option<Seconds>,
+    max_subscribers: i128,
+    timeout: Seconds,
+    _bell: Option<Py<Bell>>,
+) -> PyResult<Py<PyAny>> {
+    let project = named(py, "project", project, "LIBCHAT_PROJECT")?;
+    let agent = named(py, "agent", agent, "LIBCHAT_AGENT")?;
+    let text = |text: Option<Text>| text.map(|text| text.0);
+    let connect = ConnectOptions {
+        servers: servers.map(|servers| servers.0),
+        context: text(context),
+        creds_file: creds,
+        nkey_file: nkey,
+        user: text(user),
+        password: text(password),
+        token: text(token),
+        tls_ca_file: tls_ca,
+        tls_cert_file: tls_cert,
+        tls_key_file: tls_key,
+        tls_first,
+        js_domain: text(js_domain),
+        inbox_prefix: text(inbox_prefix),
+        timeout: Some(timeout.0),
+        ..ConnectOptions::default()
+    };
+    let retention = match max_retention_age {
+        None => Retention::Keep,
+        Some(age) if age.0.is_zero() => Retention::Unbounded,
+        Some(age) => Retention::MaxAge(age.0),
+    };
+    let max_subscribers = count(py, "max_subscribers", max_subscribers)?;
+    let options = OpenOptions { create, retention, max_subscribers, timeout: timeout.0 };
+    log::keep(py)?;
+    let face = _bell.map_or(Face::Blocking, Face::Asyncio);
+    let later = face.share(py);
+    let opening = async move {
+        let connection = libchat::connect(connect).await?;
+        match connection.open(&project, &agent, options).await {
+            Ok(core) => Ok((Arc::new(core), connection)),
+            Err(error) => {
+                connection.close().await;
+                Err(error)
+            }
+        }
+    };
+    face.run(py, opening, move |py, opened| {
+        let open = Arc::new(Open { core: Kept::new(opened) });
+        Ok(Py::new(py, Manager { open, face: later })?.into_any())
+    })
+}
+
+/// What is given, or what the variable says.
+fn named(py: Python<'_>, what: &str, given: Option<Text>, variable: &str) -> PyResult<String> {
+    let from_variable = || env::var(variable).ok().filter(|value| !value.is_empty());
+    given.map(|given| given.0).or_else(from_variable).ok_or_else(|| {
+        let text = format!("open: no {what} is given, nor is {variable} set");
+        invalid(py, &text, "name it: libchat.open(\"shop\", \"ana\")")
+    })
+}
+
+/// A number of things that the core checks further.
+fn count(py: Python<'_>, what: &str, count: i128) -> PyResult<usize> {
+    let refuse = |_| invalid(py, &format!("{what} {count}: must be 0 or more"), "");
+    usize::try_from(count).map_err(refuse)
+}
+
+#[pyclass(frozen, module = "libchat")]
+pub(crate) struct Manager {
+    open: Arc<Open>,
+    face: Face,
+}
+
+impl Manager {
+    fn core(&self, py: Python<'_>) -> PyResult<Arc<libchat::Manager>> {
+        Ok(self.open.core.get(py)?.0.clone())
+    }
+
+    fn begin_watch(
+        &self,
+        py: Python<'_>,
+        which: Which,
+        start: Option<StartIn>,
+        skip_own: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let start = start.map_or(Start::New, |start| start.0);
+        let options = WatchOptions { skip_own, ..WatchOptions::from(start) };
+        let (core, open) = (self.core(py)?, self.open.clone());
+        let watch = async move {
+            match which {
+                Which::Thread(thread) => core.watch(&thread, options).await,
+                Which::All => core.watch_all(options).await,
+                Which::Pattern(pattern) => core.watch_pattern(&pattern, options).await,
+            }
+        };
+        self.face.run(py, watch, |py, core| Ok(Py::new(py, Watch::new(core, open))?.into_any()))
+    }
+}
+
+/// What a watch is of.
+enum Which {
+    Thread(Thread),
+    All,
+    Pattern(String),
+}
+
+fn threads_out(py: Python<'_>, threads: Vec<libchat::ThreadSummary>) -> PyResult<Py<PyAny>> {
+    let threads = threads.into_iter().map(ThreadSummary::from);
+    Ok(PyList::new(py, threads.collect::<Vec<_>>())?.into_any().unbind())
+}
+
+fn reply_out(py: Python<'_>, reply: libchat::Reply) -> PyResult<Py<PyAny>> {
+    Ok(PyBytes::new(py, &reply.payload).into_any().unbind())
+}
+
+#[pymethods]
+impl Manager {
+    #[getter]
+    fn project(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.core(py)?.project().to_owned())
+    }
+
+    #[getter]
+    fn agent(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.core(py)?.agent().to_owned())
+    }
+
+    #[pyo3(signature = (thread, body, *, id=None, reply_to=None, headers=None, unordered=false,
+                        expect_last=None, timeout=Seconds::new(10)))]
+    #[pyo3(text_signature = "($self, thread, body, *, id=None, reply_to=None, headers=None, \
+                             unordered=False, expect_last=None, timeout=10.0)")]
+    #[expect(clippy::too_many_arguments, reason = "each is an option that a caller names")]
+    fn send(
+        &self,
+        py: Python<'_>,
+        thread: Thread,
+        body: Payload,
+        id: Option<Text>,
+        reply_to: Option<Id>,
+        headers: Option<Fields>,
+        unordered: bool,
+        expect_last: Option<Expect>,
+        timeout: Seconds,
+    ) -> PyResult<Py<PyAny>> {
+        let options = SendOptions {
+            id: id.map(|id| id.0),
+            reply_to: reply_to.map(|id| id.0),
+            headers: trace::inject(py, headers)?,
+            unordered,
+            expect_last: expect_last.map(|expect| expect.0),
+            timeout: timeout.0,
+            ..SendOptions::default()
+        };
+        let core = self.core(py)?;
+        let send = async move { core.send(&thread, body.0, options).await };
+        self.face.run(py, send, |py, receipt| Ok(Py::new(py, Receipt::from(receipt))?.into_any()))
+    }
+
+    #[pyo3(signature = (thread, *, start=None, skip_own=false))]
+    #[pyo3(text_signature = "($self, thread, *, start='new', skip_own=False)")]
+    fn watch(
+        &self,
+        py: Python<'_>,
+        thread: Thread,
+        start: Option<StartIn>,
+        skip_own: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.begin_watch(py, Which::Thread(thread), start, skip_own)
+    }
+
+    #[pyo3(signature = (*, start=None, skip_own=false))]
+    #[pyo3(text_signature = "($self, *, start='new', skip_own=False)")]
+    fn watch_all(
+        &self,
+        py: Python<'_>,
+        start: Option<StartIn>,
+        skip_own: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.begin_watch(py, Which::All, start, skip_own)
+    }
+
+    #[pyo3(signature = (pattern, *, start=None, skip_own=false))]
+    #[pyo3(text_signature = "($self, pattern, *, start='new', skip_own=False)")]
+    fn watch_pattern(
+        &self,
+        py: Python<'_>,
+        pattern: Text,
+        start: Option<StartIn>,
+        skip_own: bool,
+    ) -> PyResult<Py<PyAny>> {
+        self.begin_watch(py, Which::Pattern(pattern.0), start, skip_own)
+    }
+
+    #[pyo3(signature = (thread, *, start=None, limit=1000, max_bytes=None))]
+    #[pyo3(text_signature = "($self, thread, *, start='all', limit=1000, max_bytes=None)")]
+    fn history(
+        &self,
+        py: Python<'_>,
+        thread: Thread,
+        start: Option<StartIn>,
+        limit: i128,
+        max_bytes: Option<i128>,
+    ) -> PyResult<Py<PyAny>> {
+        let options = HistoryOptions {
+            start: start.map_or(Start::All, |start| start.0),
+            limit: count(py, "limit", limit)?,
+            max_bytes: max_bytes.map(|bytes| count(py, "max_bytes", bytes)).transpose()?,
+            ..HistoryOptions::default()
+        };
+        let core = self.core(py)?;
+        let history = async move { core.history(&thread, options).await };
+        self.face.run(py, history, |py, found| Ok(Py::new(py, history_out(py, found)?)?.into_any()))
+    }
+
+    #[pyo3(signature = (*, timeout=Seconds::new(10)))]
+    #[pyo3(text_signature = "($self, *, timeout=10.0)")]
+    fn list_threads(&self, py: Python<'_>, timeout: Seconds) -> PyResult<Py<PyAny>> {
+        let core = self.core(py)?;
+        let list = async move { core.list_threads(CallOptions { timeout: timeout.0 }).await };
+        self.face.run(py, list, threads_out)
+    }
+
+    #[pyo3(signature = (agent, max_threads=20, *, timeout=Seconds::new(30)))]
+    #[pyo3(text_signature = "($self, agent, max_threads=20, *, timeout=30.0)")]
+    fn threads_for_agent(
+        &self,
+        py: Python<'_>,
+        agent: Text,
+        max_threads: i128,
+        timeout: Seconds,
+    ) -> PyResult<Py<PyAny>> {
+        let (core, max) = (self.core(py)?, count(py, "max_threads", max_threads)?);
+        let options = CallOptions { timeout: timeout.0 };
+        let list = async move { core.threads_for_agent(&agent.0, max, options).await };
+        self.face.run(py, list, threads_out)
+    }
+
+    #[pyo3(signature = (subject, payload=None, *, timeout=Seconds::new(30)))]
+    #[pyo3(text_signature = "($self, subject, payload=b'', *, timeout=30.0)")]
+    fn request(
+        &self,
+        py: Python<'_>,
+        subject: Text,
+        payload: Option<Payload>,
+        timeout: Seconds,
+    ) -> PyResult<Py<PyAny>> {
+        let payload = payload.map(|payload| payload.0).unwrap_or_default();
+        let (core, options) = (self.core(py)?, request_options(py, timeout)?);
+        let request = async move { core.request(&subject.0, payload, options).await };
+        self.face.run(py, request, reply_out)
+    }
+
+    #[pyo3(signature = (agent, payload, *, timeout=Seconds::new(30)))]
+    #[pyo3(text_signature = "($self, agent, payload, *, timeout=30.0)")]
+    fn ask(
+        &self,
+        py: Python<'_>,
+        agent: Text,
+        payload: Payload,
+        timeout: Seconds,
+    ) -> PyResult<Py<PyAny>> {
+        let (core, options) = (self.core(py)?, request_options(py, timeout)?);
+        let ask = async move { core.ask(&agent.0, payload.0, options).await };
+        self.face.run(py, ask, reply_out)
+    }
+
+    #[pyo3(signature = (subject, handler, *, concurrency=1, queue_group=None))]
+    fn respond<'py>(
+        &self,
+        py: Python<'py>,
+        subject: Text,
+        handler: &Bound<'py, PyAny>,
+        concurrency: i128,
+        queue_group: Option<Text>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let responder = py.import("libchat._responder")?;
+        responder.call_method1("check", (handler, concurrency))?;
+        let requests = self._requests(py, Some(subject), queue_group)?;
+        responder.getattr("Responder")?.call1((requests, handler, concurrency))
+    }
+
+    #[pyo3(signature = (handler, *, concurrency=1))]
+    fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        handler: &Bound<'py, PyAny>,
+        concurrency: i128,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let responder = py.import("libchat._responder")?;
+        responder.call_method1("check", (handler, concurrency))?;
+        let requests = self._requests(py, None, None)?;
+        responder.getattr("Responder")?.call1((requests, handler, concurrency))
+    }
+
+    /// For those who run handlers: requests on `subject`, or on this agent's own.
+    fn _requests(
+        &self,
+        py: Python<'_>,
+        subject: Option<Text>,
+        queue_group: Option<Text>,
+    ) -> PyResult<Py<PyAny>> {
+        let queue_group = queue_group.map(|group| group.0);
+        let options = RespondOptions { queue_group, ..RespondOptions::default() };
+        let core = self.core(py)?;
+        let listen = async move {
+            match subject {
+                Some(subject) => core.respond(&subject.0, options).await,
+                None => core.answer(options).await,
+            }
+        };
+        let (open, face) = (self.open.clone(), self.face.share(py));
+        self.face.run(py, listen, |py, core| {
+            Ok(Py::new(py, Requests::new(core, face, open))?.into_any())
+        })
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.core(py)?.stats();
+        let dict = PyDict::new(py);
+        dict.set_item("sent", stats.sent)?;
+        dict.set_item("resent", stats.resent)?;
+        dict.set_item("duplicates", stats.duplicates)?;
+        dict.set_item("delivered", stats.delivered)?;
+        dict.set_item("malformed", stats.malformed)?;
+        dict.set_item("gaps", stats.gaps)?;
+        dict.set_item("resets", stats.resets)?;
+        dict.set_item("detaches", stats.detaches)?;
+        dict.set_item("reopens", stats.reopens)?;
+        dict.set_item("reconnects", stats.reconnects)?;
+        dict.set_item("watches", stats.watches)?;
+        dict.set_item("buffered_bytes", stats.buffered_bytes)?;
+        dict.set_item("connected", u64::from(stats.connected))?;
+        dict.set_item("polling", u64::from(stats.polling))?;
+        Ok(dict)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let (core, connection) = self.open.core.get(py)?.clone();
+        let close = async move {
+            close(core, connection).await;
+            Ok::<(), Error>(())
+        };
+        self.face.run(py, close, |py, ()| Ok(py.None()))
+    }
+
+    fn __enter__(slf: Py<Manager>) -> Py<Manager> {
+        slf
+    }
+
+    #[pyo3(signature = (_type, _value, _traceback, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _type: &Bound<'_, PyAny>,
+        _value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.close(py).map(drop)
+    }
+}
+
+fn request_options(py: Python<'_>, timeout: Seconds) -> PyResult<RequestOptions> {
+    Ok(RequestOptions { headers: trace::inject(py, None)?, timeout: timeout.0 })
+}
