@@ -7,7 +7,7 @@ export LIBCHAT_NATS_SERVER ?= $(CURDIR)/.venv/bin/nats-server
 # $(call check,COMMAND,REPAIR): runs COMMAND, and says how to repair what it finds.
 check = @echo '$(1)'; $(1) || { echo 'repair: $(2)' >&2; exit 1; }
 
-.PHONY: help build test test-long lint header fuzz bench install demo clean tools
+.PHONY: help build test test-python test-long lint header wheel fuzz bench install demo clean tools
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -19,22 +19,32 @@ build: tools ## build the program: target/release/libchat
 test: lint ## check and test all that fits in a few minutes
 	cargo test --workspace --all-targets
 	cargo test --workspace --doc
+	@$(MAKE) --no-print-directory test-python
+
+test-python: .venv/made ## test the Python wheel, in clean environments outside the tree
+	PYTHON='$(PYTHON)' scripts/test-python $(PYTEST)
 
 test-long: export LIBCHAT_TEST_LONG = 1
 test-long: test ## the same with more rounds; here a missing tool is a failure
 
-lint: .venv/made ## check formatting, clippy, documentation, licences of dependencies
+lint: .venv/made ## check formatting, clippy, ruff, documentation, licences of dependencies
 	$(call check,cargo fmt --all --check,cargo fmt --all)
 	$(call check,cargo clippy --workspace --all-targets -- -D warnings,$(CLIPPY_FIX))
 	$(call check,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --lib,$(DOC_FIX))
 	$(call check,scripts/deny,$(DENY_FIX))
+	$(call check,.venv/bin/ruff check -q $(PY_FILES),.venv/bin/ruff check --fix $(PY_FILES))
+	$(call check,.venv/bin/ruff format --check -q $(PY_FILES),.venv/bin/ruff format $(PY_FILES))
 
+PY_FILES = --config python/ruff.toml --no-cache python examples/python bench/python
 CLIPPY_FIX = cargo clippy --fix --allow-dirty --all-targets; the rest by hand, as it says above
 DOC_FIX = edit the doc comments named above, then: cargo doc --workspace --no-deps --lib
 DENY_FIX = cargo update -p CRATE to leave it; or say in deny.toml why it may stay
 
 header: ## write include/libchat.h anew from ffi/src
 	LIBCHAT_UPDATE_HEADER=1 cargo test -q -p libchat-ffi --test header
+
+wheel: .venv/made ## build the Python wheel: target/wheels
+	scripts/wheel release target/wheels
 
 fuzz: .venv/made ## hand the C boundary what no program should, LIBCHAT_FUZZ_SECONDS=300 for each of three
 	scripts/fuzz

@@ -54,18 +54,23 @@ from libchat.errors import (
 _Sequence.register(History)
 
 
+# Loaded when they are used: they bring modules along that not everyone needs.
+_LATER = {
+    "LocalServer": "_server",
+    "Responder": "_responder",
+    "aio": "aio",
+    "local_server": "_server",
+} | dict.fromkeys(("Body", "Duration", "Event", "Past", "Payload", "Start", "Thread"), "_types")
+
+
 def __getattr__(name):
-    # Loaded when they are used: they bring modules along that not everyone needs.
-    if name == "aio":
-        import libchat.aio as aio
+    if name not in _LATER:
+        raise AttributeError(f"module 'libchat' has no attribute {name!r}")
+    from importlib import import_module
 
-        return aio
-    if name == "Responder":
-        from libchat._responder import Responder
+    module = import_module(f"libchat.{_LATER[name]}")
+    return module if name == "aio" else getattr(module, name)
 
-        return Responder
-    if name in ("LocalServer", "local_server"):
-        import libchat._server
 
-        return getattr(libchat._server, name)
-    raise AttributeError(f"module 'libchat' has no attribute {name!r}")
+def __dir__():
+    return [*globals(), *_LATER]

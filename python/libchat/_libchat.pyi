@@ -13,38 +13,14 @@ what is special.
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from os import PathLike
 from types import TracebackType
 from typing import Any, Final, Literal, Self, SupportsIndex, TypeAlias, final, overload
 
 from ._responder import Responder
+from ._types import Body, Duration, Event, Past, Path, Payload, Start, Thread
 
 __version__: Final[str]
 
-Body: TypeAlias = str | bytes
-"""A message's text; bytes must be UTF-8."""
-
-Payload: TypeAlias = str | bytes
-"""A request or an answer: any bytes; a str goes as UTF-8."""
-
-Duration: TypeAlias = float | dt.timedelta
-"""Seconds, or a timedelta; not negative."""
-
-Past: TypeAlias = Literal["all"] | Cursor | dt.datetime | Last
-"""Where a history begins: with the oldest message, after a cursor, with the first message stored
-at or after a time, or with the last n."""
-
-Start: TypeAlias = Literal["new"] | Past
-"""Where a watch begins: as Past, or with what is stored after the call."""
-
-Thread: TypeAlias = str | Message | ThreadSummary
-"""A thread by its name, or the one that a message or a listing is of, whether its name is known or
-not."""
-
-Event: TypeAlias = Message | CaughtUp | Gap | Reset | Malformed | Stalled | Resumed
-"""What a watch tells."""
-
-_Path: TypeAlias = str | PathLike[str]
 _Time: TypeAlias = dt.datetime | str
 _Place: TypeAlias = Cursor | str
 
@@ -388,8 +364,8 @@ class History(Sequence[Message]):
     truncated: Final[bool]
     """A bound was reached before the end: go on from `next`."""
 
-    next: Final[Cursor | None]
-    """Where this page ended: pass it as `start` to go on."""
+    next: Final[Cursor]
+    """Where this page ended: pass it as `start` to go on, now or later."""
 
     gaps: Final[tuple[Gap, ...]]
     """What expired or was purged while it was read."""
@@ -643,14 +619,14 @@ def open(
     *,
     servers: str | Sequence[str] | None = None,
     context: str | None = None,
-    creds: _Path | None = None,
-    nkey: _Path | None = None,
+    creds: Path | None = None,
+    nkey: Path | None = None,
     user: str | None = None,
     password: str | None = None,
     token: str | None = None,
-    tls_ca: _Path | None = None,
-    tls_cert: _Path | None = None,
-    tls_key: _Path | None = None,
+    tls_ca: Path | None = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
     tls_first: bool = False,
     js_domain: str | None = None,
     inbox_prefix: str | None = None,
@@ -667,7 +643,8 @@ def open(
     Where neither `servers` nor `context` is given, the server is looked for in LIBCHAT_URL,
     NATS_URL, NATS_CONTEXT, the nearest `.libchat/hub.json` upward from the current folder (as
     `libchat up` writes it), the nearest `.bones/hub-nats-url` upward, the selected context of the
-    `nats` program, and at nats://127.0.0.1:4222.
+    `nats` program, and at nats://127.0.0.1:4222. A login comes from the arguments, the address, the
+    context or file, or from NATS_USER, NATS_CREDS, NATS_NKEY or NATS_TOKEN.
 
     Args:
         project: one word of up to 250 bytes, without dots, slashes, backslashes, wildcards and
@@ -677,7 +654,7 @@ def open(
         context: a context of the `nats` program, by name. With `servers`, it says how to enter.
         creds: file with user JWT and seed. Give one of `creds`, `nkey` and `user`.
         nkey: file with an nkey seed.
-        user: user name, with `password`.
+        user: user name, with `password`; alone it is a token.
         password: password of `user`.
         token: token.
         tls_ca: PEM file of authorities to trust instead of the system's.
@@ -690,12 +667,13 @@ def open(
         max_retention_age: how long the server keeps messages, in seconds, at least 0.1; 0: for
             ever. None: a stream is left as it is, and a new one keeps messages for ever.
         max_subscribers: how many watches may be live at once.
-        timeout: how long connecting may take, and then opening, in seconds.
+        timeout: deadline of the whole call, in seconds.
 
     Raises:
         Disconnected: nobody answers in time; the text lists every place looked at.
         Unauthorized: the server refuses the credentials.
-        InvalidArgument: a name or a setting breaks its rule, an address or a file cannot be read.
+        InvalidArgument: a name, a setting, an address or what a file holds breaks its rule.
+        System: a file cannot be read.
         NotFound: there is no such context, or no stream and `create` is False.
         Conflict: the stream's settings would break what libchat promises; the text names them.
         Server: JetStream is off.
@@ -723,11 +701,13 @@ class Manager:
     ben: Yes.
     """
 
-    project: Final[str]
-    """The project's name."""
+    @property
+    def project(self) -> str:
+        """The project's name."""
 
-    agent: Final[str]
-    """This agent's name: the sender of what it sends."""
+    @property
+    def agent(self) -> str:
+        """This agent's name: the sender of what it sends."""
 
     def send(
         self,
@@ -751,8 +731,8 @@ class Manager:
             body: text; bytes must be UTF-8. With its envelope it must fit the server's limit, 1 MiB
                 unless it was set.
             id: idempotency key of 1 to 64 bytes, without control characters and outer spaces; None
-                draws 32 hex digits. Sending twice under one id, within the stream's duplicate
-                window (2 minutes by default), stores once.
+                draws 32 hex digits. What is sent twice under one id, in whatever thread, within
+                the stream's duplicate window (2 minutes by default) is stored once.
             reply_to: the message that this one answers, or its id.
             headers: header fields to store with it. Names starting with "Nats-" are the server's;
                 values have no line breaks and no outer spaces.
@@ -821,9 +801,7 @@ class Manager:
         [stock] 12 left
         """
 
-    def watch_pattern(
-        self, pattern: str, *, start: Start = "new", skip_own: bool = False
-    ) -> Watch:
+    def watch_pattern(self, pattern: str, *, start: Start = "new", skip_own: bool = False) -> Watch:
         """Watches the threads whose short matches a NATS subject pattern. As `watch` otherwise.
 
         Args:
@@ -863,10 +841,10 @@ class Manager:
         ...         receipt = chat.send("plan", body)
         ...     page = chat.history("plan", limit=2)
         ...     print([message.body for message in page], page.truncated)
-        ...     if page.next is not None:
-        ...         print([message.body for message in chat.history("plan", start=page.next)])
+        ...     page = chat.history("plan", start=page.next)
+        ...     print([message.body for message in page], page.truncated)
         ['prices first', 'then stock'] True
-        ['then ship']
+        ['then ship'] False
         """
 
     def list_threads(self, *, timeout: Duration = 10.0) -> list[ThreadSummary]:
@@ -881,8 +859,8 @@ class Manager:
             Timeout: it could not be read in time.
 
         >>> with libchat.open("shop", "ana") as chat:
-        ...     for thread in ("plan", "stock", "plan"):
-        ...         receipt = chat.send(thread, "hello")
+        ...     for name in ("plan", "stock", "plan"):
+        ...         receipt = chat.send(name, "hello")
         ...     for thread in chat.list_threads():
         ...         print(thread.name, thread.message_count)
         plan 2
@@ -986,9 +964,7 @@ class Manager:
         b'on it'
         """
 
-    def answer(
-        self, handler: Callable[[Request], Payload], *, concurrency: int = 1
-    ) -> Responder:
+    def answer(self, handler: Callable[[Request], Payload], *, concurrency: int = 1) -> Responder:
         """Answers what is asked of this agent: `respond` on its own subject.
 
         Args:
@@ -1009,10 +985,11 @@ class Manager:
     def stats(self) -> Mapping[str, int]:
         """What this manager has counted since it was opened.
 
-        `sent`, `resent` (under the same id, for want of an answer), `duplicates` (stored before);
-        `delivered` to watches, `malformed`, `gaps`, `resets`; `detaches` (a watch was too slow for
-        the live tail), `reopens` of the live tail, `reconnects`; and of now `watches`,
-        `buffered_bytes`, `connected` and `polling` (1: the server has no consumer to spare).
+        `sent`, of these `duplicates` (stored before); `resent` (under the same id, for want of an
+        answer); `delivered` to watches; events: `malformed`, `gaps`, `resets`; `detaches` (a watch
+        was too slow for the live tail), `reopens` of the live tail, `reconnects`; and of now
+        `watches`, `buffered_bytes`, `connected` (1: it is) and `polling` (1: the server has no
+        consumer to spare).
 
         >>> with libchat.open("shop", "ana") as chat:
         ...     receipt = chat.send("plan", "prices first")
@@ -1051,6 +1028,7 @@ class Bell:
     def __new__(cls) -> Self: ...
     def fileno(self) -> int: ...
     def take(self) -> list[tuple[int, Any, BaseException | None]]: ...
+    def close(self) -> None: ...
 
 @final
 class Call:
@@ -1073,8 +1051,9 @@ class Answer:
 
 def _build(class_: type[Any], dict_: dict[str, Any], /) -> Any: ...
 def _check_code(code: str) -> None: ...
+def _check_process() -> None: ...
 def _classes() -> list[tuple[str, str]]: ...
 def _next_records() -> tuple[list[tuple[int, str]], int]: ...
 def _seconds(timeout: Duration) -> float: ...
-def _start_server(folder: _Path, nats_server: _Path | None) -> str: ...
-def _stop_server(folder: _Path) -> bool: ...
+def _start_server(folder: Path, nats_server: Path | None) -> str: ...
+def _stop_server(folder: Path) -> bool: ...

@@ -5,7 +5,7 @@ import logging
 import sys
 import threading
 
-from libchat._libchat import _check_code, _seconds
+from libchat._libchat import _check_code, _check_process, _seconds
 from libchat.errors import Closed, Error, InvalidArgument, Remote
 
 _LOGGER = logging.getLogger("libchat")
@@ -35,7 +35,7 @@ def failure(error):
 
 def tracing(headers):
     """The context manager in which a request with these headers is to be handled."""
-    if "opentelemetry" not in sys.modules:
+    if "opentelemetry.context" not in sys.modules:
         return contextlib.nullcontext()
     from libchat._trace import within
 
@@ -47,7 +47,12 @@ class Responder:
 
     __slots__ = ("_ended", "_error", "_handler", "_requests")
 
-    def __init__(self, requests, handler, concurrency):
+    def __init__(self):
+        raise TypeError("a Responder is made by a Manager's respond or answer")
+
+    @classmethod
+    def _of(cls, requests, handler, concurrency):
+        self = object.__new__(cls)
         self._requests = requests
         self._handler = handler
         self._ended = threading.Event()
@@ -55,8 +60,10 @@ class Responder:
         for number in range(concurrency):
             name = f"libchat-handler-{number}"
             threading.Thread(target=self._serve, name=name, daemon=True).start()
+        return self
 
     def wait(self, timeout=None):
+        _check_process()
         # More than a lock can count is for ever.
         timeout = None if timeout is None else min(_seconds(timeout), threading.TIMEOUT_MAX)
         self._ended.wait(timeout)
@@ -89,7 +96,8 @@ class Responder:
             with tracing(request.headers):
                 payload = self._handler(request)
             answer.reply(payload)
-        except Exception as error:
+        except BaseException as error:
+            # sys.exit() too: it would end this thread, and nobody would answer any more.
             self._fail(answer, error)
 
     def _fail(self, answer, error):

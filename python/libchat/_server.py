@@ -1,10 +1,10 @@
 """A NATS server of one's own, for tests, notebooks and first steps."""
 
+import atexit
 import os
 import shutil
 import sys
 import tempfile
-import weakref
 
 from libchat._libchat import _start_server, _stop_server
 
@@ -31,24 +31,27 @@ def _beside_python():
 
 
 class LocalServer:
-    __slots__ = ("__weakref__", "_stop", "folder", "url")
+    __slots__ = ("_temporary", "folder", "url")
 
     def __init__(self):
         raise TypeError("a LocalServer is made by libchat.local_server()")
 
     @classmethod
     def _of(cls, url, folder, temporary):
-        server = object.__new__(cls)
-        server.url = url
-        server.folder = folder
-        # One that is nobody's but ours ends with us.
-        stop = weakref.finalize(server, _stop, folder, temporary, os.getpid())
-        stop.atexit = temporary
-        server._stop = stop
-        return server
+        self = object.__new__(cls)
+        self.url = url
+        self.folder = folder
+        # One that is nobody's but ours ends with this process, if not before.
+        self._temporary = temporary
+        if temporary:
+            _temporaries[folder] = os.getpid()
+        return self
 
     def stop(self):
-        self._stop()
+        _stop_server(self.folder)
+        if self._temporary:
+            _temporaries.pop(self.folder, None)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
         return self
@@ -60,9 +63,13 @@ class LocalServer:
         return f"<LocalServer of {self.folder}>"
 
 
-def _stop(folder, temporary, owner):
-    if os.getpid() != owner:
-        return
-    _stop_server(folder)
-    if temporary:
-        shutil.rmtree(folder, ignore_errors=True)
+# Folders of temporary servers that run, and the process that started each.
+_temporaries = {}
+
+
+@atexit.register
+def _stop_temporaries():
+    for folder, owner in list(_temporaries.items()):
+        if owner == os.getpid():
+            _stop_server(folder)
+            shutil.rmtree(folder, ignore_errors=True)

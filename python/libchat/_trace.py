@@ -1,5 +1,7 @@
 """The bridge to OpenTelemetry, imported only in a process that has imported that."""
 
+import contextlib
+
 from opentelemetry import context, propagate
 
 
@@ -10,14 +12,11 @@ def current():
     return carrier
 
 
-class within:
+@contextlib.contextmanager
+def within(headers):
     """Runs a block in the context that header fields carry."""
-
-    def __init__(self, headers):
-        self._context = propagate.extract(headers)
-
-    def __enter__(self):
-        self._token = context.attach(self._context)
-
-    def __exit__(self, *_):
-        context.detach(self._token)
+    token = context.attach(propagate.extract(headers))
+    try:
+        yield
+    finally:
+        context.detach(token)

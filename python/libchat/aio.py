@@ -43,15 +43,22 @@ class Opening:
 class _Waits:
     """What one manager's tasks wait for, woken by one descriptor in their event loop."""
 
-    __slots__ = ("__weakref__", "_futures", "_loop", "bell")
+    __slots__ = ("__weakref__", "_futures", "_held", "_loop", "bell")
 
     def __init__(self):
         self.bell = _libchat.Bell()
         self._futures = {}
         self._loop = asyncio.get_running_loop()
-        # The loop holds no reference to this: what nobody uses any more is collected.
-        self._loop.add_reader(self.bell.fileno(), _ring, weakref.ref(self))
+        # The loop holds this, and so who waits, only while somebody waits: what nobody uses any
+        # more is collected.
+        self._held = [None]
+        self._loop.add_reader(self.bell.fileno(), _ring, weakref.ref(self), self._held)
         weakref.finalize(self, _forget, self._loop, self.bell).atexit = False
+
+    def check(self):
+        """Refuses another event loop, before anything is begun in it."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise _another_loop()
 
     async def run(self, call):
         """The result of a call that was begun. Cancelling the wait ends the call."""
@@ -59,17 +66,18 @@ class _Waits:
 
     async def wait(self, token):
         """Waits until the bell rings for `token`."""
-        if asyncio.get_running_loop() is not self._loop:
-            raise _another_loop()
         future = self._loop.create_future()
         futures = self._futures.setdefault(token, set())
         futures.add(future)
+        self._held[0] = self
         try:
             return await future
         finally:
             futures.discard(future)
             if not futures and self._futures.get(token) is futures:
                 del self._futures[token]
+            if not self._futures:
+                self._held[0] = None
 
     def take(self):
         for token, result, error in self.bell.take():
@@ -89,7 +97,7 @@ def _another_loop():
     return error
 
 
-def _ring(waits):
+def _ring(waits, _held):
     waits = waits()
     if waits is not None:
         waits.take()
@@ -97,6 +105,7 @@ def _ring(waits):
 
 def _forget(loop, bell):
     """Takes the descriptor from the loop, in whatever thread the last user was collected."""
+    bell.close()
     with contextlib.suppress(RuntimeError):  # the loop has ended, and its readers with it
         loop.call_soon_threadsafe(_remove_reader, loop, bell)
 
@@ -152,6 +161,10 @@ class Manager:
         self._waits = waits
         return self
 
+    def _here(self):
+        self._waits.check()
+        return self._core
+
     @property
     def project(self):
         return self._core.project
@@ -172,7 +185,7 @@ class Manager:
         expect_last=None,
         timeout=10.0,
     ):
-        call = self._core.send(
+        call = self._here().send(
             thread,
             body,
             id=id,
@@ -185,14 +198,15 @@ class Manager:
         return await self._waits.run(call)
 
     def watch(self, thread, *, start="new", skip_own=False):
-        return self._watch(lambda: self._core.watch(thread, start=start, skip_own=skip_own))
+        return self._watch(lambda: self._here().watch(thread, start=start, skip_own=skip_own))
 
     def watch_all(self, *, start="new", skip_own=False):
-        return self._watch(lambda: self._core.watch_all(start=start, skip_own=skip_own))
+        return self._watch(lambda: self._here().watch_all(start=start, skip_own=skip_own))
 
     def watch_pattern(self, pattern, *, start="new", skip_own=False):
-        begin = self._core.watch_pattern
-        return self._watch(lambda: begin(pattern, start=start, skip_own=skip_own))
+        return self._watch(
+            lambda: self._here().watch_pattern(pattern, start=start, skip_own=skip_own)
+        )
 
     def _watch(self, begin):
         async def start():
@@ -201,24 +215,24 @@ class Manager:
         return Opening(start)
 
     async def history(self, thread, *, start="all", limit=1000, max_bytes=None):
-        call = self._core.history(thread, start=start, limit=limit, max_bytes=max_bytes)
+        call = self._here().history(thread, start=start, limit=limit, max_bytes=max_bytes)
         return await self._waits.run(call)
 
     async def list_threads(self, *, timeout=10.0):
-        return await self._waits.run(self._core.list_threads(timeout=timeout))
+        return await self._waits.run(self._here().list_threads(timeout=timeout))
 
     async def threads_for_agent(self, agent, max_threads=20, *, timeout=30.0):
-        call = self._core.threads_for_agent(agent, max_threads, timeout=timeout)
+        call = self._here().threads_for_agent(agent, max_threads, timeout=timeout)
         return await self._waits.run(call)
 
     async def request(self, subject, payload=b"", *, timeout=30.0):
-        return await self._waits.run(self._core.request(subject, payload, timeout=timeout))
+        return await self._waits.run(self._here().request(subject, payload, timeout=timeout))
 
     def respond(self, subject, handler, *, concurrency=1, queue_group=None):
         return self._respond(subject, queue_group, handler, concurrency)
 
     async def ask(self, agent, payload, *, timeout=30.0):
-        return await self._waits.run(self._core.ask(agent, payload, timeout=timeout))
+        return await self._waits.run(self._here().ask(agent, payload, timeout=timeout))
 
     def answer(self, handler, *, concurrency=1):
         return self._respond(None, None, handler, concurrency)
@@ -227,7 +241,7 @@ class Manager:
         check(handler, concurrency)
 
         async def start():
-            requests = await self._waits.run(self._core._requests(subject, queue_group))
+            requests = await self._waits.run(self._here()._requests(subject, queue_group))
             return Responder._of(requests, handler, concurrency, self._waits)
 
         return Opening(start)
@@ -236,7 +250,7 @@ class Manager:
         return self._core.stats()
 
     async def close(self):
-        await self._waits.run(self._core.close())
+        await self._waits.run(self._here().close())
 
     async def __aenter__(self):
         return self
@@ -300,17 +314,22 @@ class Watch:
     async def _next(self, take):
         """What `take` gives, once it gives something. Nothing is taken before the last step that
         can be cancelled."""
-        if self._in_a_row == _IN_A_ROW:
-            self._in_a_row = 0
-            await asyncio.sleep(0)
         while (taken := take()) is None:
             self._in_a_row = 0
             await self._waits.wait(self._token)
         self._in_a_row += 1
         return taken
 
+    async def _breathe(self):
+        """Gives other tasks their turn now and then."""
+        self._waits.check()
+        if self._in_a_row >= _IN_A_ROW:
+            self._in_a_row = 0
+            await asyncio.sleep(0)
+
     async def _step(self, take):
         """A step of an iteration, which ends where this watch was closed."""
+        await self._breathe()
         try:
             return await self._next(take)
         except Closed:
@@ -319,6 +338,7 @@ class Watch:
             raise
 
     async def _within(self, timeout, take):
+        await self._breathe()
         if timeout is None:
             return await self._next(take)
         try:

@@ -5,29 +5,22 @@ gives, belongs to the event loop that it was opened in. A step of a watch that t
 cancelled loses nothing; a send that is cancelled may be stored, so give it an id.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
-from os import PathLike
-from types import TracebackType
-from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, final
-
-from ._libchat import (
-    Body,
-    Cursor,
-    Duration,
-    Event,
-    History,
-    Message,
-    Past,
-    Payload,
-    Receipt,
-    Request,
-    Start,
-    Thread,
-    ThreadSummary,
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Mapping,
+    Sequence,
 )
+from types import GenericAlias, TracebackType
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, final
+
+from ._libchat import Cursor, History, Message, Receipt, Request, ThreadSummary
+from ._types import Body, Duration, Event, Past, Path, Payload, Start, Thread
 
 _T_co = TypeVar("_T_co", covariant=True)
-_Path: TypeAlias = str | PathLike[str]
 _Handler: TypeAlias = Callable[[Request], Payload | Awaitable[Payload]]
 
 @final
@@ -47,6 +40,8 @@ class Opening(Generic[_T_co]):
     0
     """
 
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, _T_co]]) -> None: ...
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def __await__(self) -> Generator[Any, None, _T_co]: ...
     async def __aenter__(self) -> _T_co: ...
     async def __aexit__(
@@ -239,13 +234,10 @@ class Responder:
         >>> async def main():
         ...     async with libchat.aio.open("shop", "ana") as chat:
         ...         responder = await chat.answer(lambda request: "on it")
+        ...         print(await chat.ask("ana", "are you there?"))
         ...         await responder.close()
-        ...         try:
-        ...             await chat.ask("ana", "are you there?")
-        ...         except libchat.NoResponders:
-        ...             print("nobody answers")
         >>> asyncio.run(main())
-        nobody answers
+        b'on it'
         """
 
     async def __aenter__(self) -> Self: ...
@@ -263,14 +255,14 @@ def open(
     *,
     servers: str | Sequence[str] | None = None,
     context: str | None = None,
-    creds: _Path | None = None,
-    nkey: _Path | None = None,
+    creds: Path | None = None,
+    nkey: Path | None = None,
     user: str | None = None,
     password: str | None = None,
     token: str | None = None,
-    tls_ca: _Path | None = None,
-    tls_cert: _Path | None = None,
-    tls_key: _Path | None = None,
+    tls_ca: Path | None = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
     tls_first: bool = False,
     js_domain: str | None = None,
     inbox_prefix: str | None = None,
@@ -287,7 +279,8 @@ def open(
     Where neither `servers` nor `context` is given, the server is looked for in LIBCHAT_URL,
     NATS_URL, NATS_CONTEXT, the nearest `.libchat/hub.json` upward from the current folder (as
     `libchat up` writes it), the nearest `.bones/hub-nats-url` upward, the selected context of the
-    `nats` program, and at nats://127.0.0.1:4222.
+    `nats` program, and at nats://127.0.0.1:4222. A login comes from the arguments, the address, the
+    context or file, or from NATS_USER, NATS_CREDS, NATS_NKEY or NATS_TOKEN.
 
     Args:
         project: one word of up to 250 bytes, without dots, slashes, backslashes, wildcards and
@@ -297,7 +290,7 @@ def open(
         context: a context of the `nats` program, by name. With `servers`, it says how to enter.
         creds: file with user JWT and seed. Give one of `creds`, `nkey` and `user`.
         nkey: file with an nkey seed.
-        user: user name, with `password`.
+        user: user name, with `password`; alone it is a token.
         password: password of `user`.
         token: token.
         tls_ca: PEM file of authorities to trust instead of the system's.
@@ -310,12 +303,13 @@ def open(
         max_retention_age: how long the server keeps messages, in seconds, at least 0.1; 0: for
             ever. None: a stream is left as it is, and a new one keeps messages for ever.
         max_subscribers: how many watches may be live at once.
-        timeout: how long connecting may take, and then opening, in seconds.
+        timeout: deadline of the whole call, in seconds.
 
     Raises:
         Disconnected: nobody answers in time; the text lists every place looked at.
         Unauthorized: the server refuses the credentials.
-        InvalidArgument: a name or a setting breaks its rule, an address or a file cannot be read.
+        InvalidArgument: a name, a setting, an address or what a file holds breaks its rule.
+        System: a file cannot be read.
         NotFound: there is no such context, or no stream and `create` is False.
         Conflict: the stream's settings would break what libchat promises; the text names them.
         Server: JetStream is off.
@@ -350,11 +344,13 @@ class Manager:
     ben: Yes.
     """
 
-    project: Final[str]
-    """The project's name."""
+    @property
+    def project(self) -> str:
+        """The project's name."""
 
-    agent: Final[str]
-    """This agent's name: the sender of what it sends."""
+    @property
+    def agent(self) -> str:
+        """This agent's name: the sender of what it sends."""
 
     async def send(
         self,
@@ -379,8 +375,8 @@ class Manager:
             body: text; bytes must be UTF-8. With its envelope it must fit the server's limit, 1 MiB
                 unless it was set.
             id: idempotency key of 1 to 64 bytes, without control characters and outer spaces; None
-                draws 32 hex digits. Sending twice under one id, within the stream's duplicate
-                window (2 minutes by default), stores once.
+                draws 32 hex digits. What is sent twice under one id, in whatever thread, within
+                the stream's duplicate window (2 minutes by default) is stored once.
             reply_to: the message that this one answers, or its id.
             headers: header fields to store with it. Names starting with "Nats-" are the server's;
                 values have no line breaks and no outer spaces.
@@ -504,9 +500,8 @@ class Manager:
         ...             await chat.send("plan", body)
         ...         page = await chat.history("plan", limit=2)
         ...         print([message.body for message in page], page.truncated)
-        ...         if page.next is not None:
-        ...             page = await chat.history("plan", start=page.next)
-        ...             print([message.body for message in page], page.truncated)
+        ...         page = await chat.history("plan", start=page.next)
+        ...         print([message.body for message in page], page.truncated)
         >>> asyncio.run(main())
         ['prices first', 'then stock'] True
         ['then ship'] False
@@ -525,8 +520,8 @@ class Manager:
 
         >>> async def main():
         ...     async with libchat.aio.open("shop", "ana") as chat:
-        ...         for thread in ("plan", "stock", "plan"):
-        ...             await chat.send(thread, "hello")
+        ...         for name in ("plan", "stock", "plan"):
+        ...             await chat.send(name, "hello")
         ...         for thread in await chat.list_threads():
         ...             print(thread.name, thread.message_count)
         >>> asyncio.run(main())
@@ -678,10 +673,11 @@ class Manager:
     def stats(self) -> Mapping[str, int]:
         """What this manager has counted since it was opened.
 
-        `sent`, `resent` (under the same id, for want of an answer), `duplicates` (stored before);
-        `delivered` to watches, `malformed`, `gaps`, `resets`; `detaches` (a watch was too slow for
-        the live tail), `reopens` of the live tail, `reconnects`; and of now `watches`,
-        `buffered_bytes`, `connected` and `polling` (1: the server has no consumer to spare).
+        `sent`, of these `duplicates` (stored before); `resent` (under the same id, for want of an
+        answer); `delivered` to watches; events: `malformed`, `gaps`, `resets`; `detaches` (a watch
+        was too slow for the live tail), `reopens` of the live tail, `reconnects`; and of now
+        `watches`, `buffered_bytes`, `connected` (1: it is) and `polling` (1: the server has no
+        consumer to spare).
 
         >>> async def main():
         ...     async with libchat.aio.open("shop", "ana") as chat:

@@ -97,7 +97,7 @@ class OutcomeUnknown(Error, TimeoutError):
 
 
 class NoResponders(Error, ConnectionError):
-    """Try later: nobody listens there now. Of a send, the server has no stream that takes it."""
+    """Try later: nobody listens there now. Of a send, no stream took it in time."""
 
     code: str = "no_responders"
 

@@ -29,25 +29,35 @@ pub(crate) struct Bell {
 
 struct Ring {
     fd: WakeFd,
-    ready: Mutex<Vec<Ready>>,
+    /// `None` when nobody will ever take what is ready.
+    ready: Mutex<Option<Vec<Ready>>>,
 }
 
 impl Ring {
     fn push(&self, ready: Ready) {
         let mut all = self.ready();
-        all.push(ready);
-        if all.len() == 1 {
+        let Some(open) = &mut *all else {
+            // What a result holds may ring too when it is dropped.
+            drop(all);
+            return;
+        };
+        open.push(ready);
+        if open.len() == 1 {
             self.fd.raise();
         }
     }
 
     fn take(&self) -> Vec<Ready> {
-        let mut all = self.ready();
+        let mut ready = self.ready();
         self.fd.lower();
-        std::mem::take(&mut *all)
+        ready.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    fn ready(&self) -> MutexGuard<'_, Vec<Ready>> {
+    fn close(&self) -> Option<Vec<Ready>> {
+        self.ready().take()
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Option<Vec<Ready>>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,12 +68,17 @@ impl Bell {
     fn new() -> PyResult<Bell> {
         let fd = WakeFd::new()?;
         let duplicate = fd.duplicate()?;
-        let ring = Arc::new(Ring { fd, ready: Mutex::default() });
+        let ring = Arc::new(Ring { fd, ready: Mutex::new(Some(Vec::new())) });
         Ok(Bell { ring, fd: duplicate, tokens: AtomicU64::new(0) })
     }
 
     fn fileno(&self) -> i32 {
         self.fd.as_raw_fd()
+    }
+
+    /// Drops what is ready, and all that comes: there is no event loop any more.
+    fn close(&self) {
+        drop(self.ring.close());
     }
 
     /// What has come since the last time: (token, result, error), all None but the token for a

@@ -1,21 +1,19 @@
-//! Arguments in, times and headers out.
+//! Python's own types in and out: texts, times, numbers, headers.
 
 use std::time::Duration;
 
-use libchat::{ExpectLast, Headers, Short, Start, ThreadRef};
-use pyo3::exceptions::PyTypeError;
+use libchat::Headers;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBytes, PyDateTime, PyDelta, PyDict, PyMapping, PyMappingProxy, PyString, PyTzInfo,
 };
 use time::format_description::well_known::Rfc3339;
+use time::macros::datetime;
 use time::{OffsetDateTime, UtcDateTime, UtcOffset};
 
-use crate::cursor::{Cursor, Last};
 use crate::error::invalid;
-use crate::message::Message;
-use crate::threads::ThreadSummary;
 
 /// Text that can be written as UTF-8.
 pub(crate) struct Text(pub(crate) String);
@@ -28,7 +26,7 @@ impl<'py> FromPyObject<'_, 'py> for Text {
     }
 }
 
-fn utf8(text: &Bound<'_, PyString>) -> PyResult<String> {
+pub(crate) fn utf8(text: &Bound<'_, PyString>) -> PyResult<String> {
     let hint = "it holds a lone surrogate: decode bytes by utf-8 with errors=\"replace\"";
     let invalid = |_| invalid(text.py(), "a text that cannot be written as UTF-8", hint);
     text.to_cow().map(|text| text.into_owned()).map_err(invalid)
@@ -51,7 +49,7 @@ impl<'py> FromPyObject<'_, 'py> for Payload {
     }
 }
 
-fn unexpected(object: &Bound<'_, PyAny>, expected: &str) -> PyErr {
+pub(crate) fn unexpected(object: &Bound<'_, PyAny>, expected: &str) -> PyErr {
     let text = match object.get_type().name() {
         Ok(found) => format!("expected {expected}, got {found}"),
         Err(error) => return error,
@@ -100,55 +98,6 @@ pub(crate) fn _seconds(timeout: Seconds) -> f64 {
     timeout.0.as_secs_f64()
 }
 
-/// Which thread: its name, or what knows its short.
-pub(crate) enum Thread {
-    Name(String),
-    Short(Short),
-}
-
-impl<'py> FromPyObject<'_, 'py> for Thread {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Thread> {
-        if let Ok(name) = object.cast::<PyString>() {
-            return Ok(Thread::Name(utf8(&name)?));
-        }
-        if let Ok(message) = object.cast::<Message>() {
-            return Ok(Thread::Short(message.get().core().short));
-        }
-        match object.cast::<ThreadSummary>() {
-            Ok(thread) => Ok(Thread::Short(thread.get().short)),
-            Err(_) => Err(unexpected(&object, "a thread's name, a Message or a ThreadSummary")),
-        }
-    }
-}
-
-impl<'a> From<&'a Thread> for ThreadRef<'a> {
-    fn from(thread: &'a Thread) -> ThreadRef<'a> {
-        match thread {
-            Thread::Name(name) => ThreadRef::Name(name),
-            Thread::Short(short) => ThreadRef::Short(*short),
-        }
-    }
-}
-
-/// A message's id, or the message.
-pub(crate) struct Id(pub(crate) String);
-
-impl<'py> FromPyObject<'_, 'py> for Id {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Id> {
-        if let Ok(id) = object.cast::<PyString>() {
-            return Ok(Id(utf8(&id)?));
-        }
-        match object.cast::<Message>() {
-            Ok(message) => Ok(Id(message.get().core().id.clone())),
-            Err(_) => Err(unexpected(&object, "a message's id or a Message")),
-        }
-    }
-}
-
 /// Header fields.
 pub(crate) struct Fields(pub(crate) Vec<(String, String)>);
 
@@ -190,42 +139,8 @@ pub(crate) fn headers_dict<'py>(
     Ok(dict)
 }
 
-/// Where a watch or a history begins.
-pub(crate) struct StartIn(pub(crate) Start);
-
-impl<'py> FromPyObject<'_, 'py> for StartIn {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<StartIn> {
-        if let Ok(word) = object.cast::<PyString>() {
-            return match &*utf8(&word)? {
-                "new" => Ok(StartIn(Start::New)),
-                "all" => Ok(StartIn(Start::All)),
-                other => {
-                    let text = format!("start {other:?}: must be \"new\" or \"all\"");
-                    let hint = "or a Cursor, a datetime, Last(n); a cursor's text: Cursor(text)";
-                    Err(invalid(object.py(), &text, hint))
-                }
-            };
-        }
-        if let Ok(cursor) = object.cast::<Cursor>() {
-            return Ok(StartIn(Start::After(cursor.get().0)));
-        }
-        if let Ok(last) = object.cast::<Last>() {
-            return Ok(StartIn(Start::Last(last.get().n)));
-        }
-        match object.cast::<PyDateTime>() {
-            Ok(time) => Ok(StartIn(Start::Time(instant(&time)?))),
-            Err(_) => {
-                let expected = "\"new\", \"all\", a Cursor, an aware datetime or Last(n)";
-                Err(unexpected(&object, expected))
-            }
-        }
-    }
-}
-
 /// The instant that an aware datetime names.
-fn instant(time: &Bound<'_, PyDateTime>) -> PyResult<OffsetDateTime> {
+pub(crate) fn instant(time: &Bound<'_, PyDateTime>) -> PyResult<OffsetDateTime> {
     let py = time.py();
     if time.call_method0(intern!(py, "utcoffset"))?.is_none() {
         let text = format!("datetime {time}: without a time zone it names no instant");
@@ -233,28 +148,6 @@ fn instant(time: &Bound<'_, PyDateTime>) -> PyResult<OffsetDateTime> {
     }
     let utc = time.call_method1(intern!(py, "astimezone"), (PyTzInfo::utc(py)?,))?;
     utc.extract()
-}
-
-/// What a conditional send expects.
-pub(crate) struct Expect(pub(crate) ExpectLast);
-
-impl<'py> FromPyObject<'_, 'py> for Expect {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Expect> {
-        if let Ok(cursor) = object.cast::<Cursor>() {
-            return Ok(Expect(ExpectLast::At(cursor.get().0)));
-        }
-        match object.cast::<PyString>() {
-            Ok(word) if utf8(&word)? == "empty" => Ok(Expect(ExpectLast::Empty)),
-            Ok(word) => {
-                let text = format!("expect_last {:?}: must be \"empty\"", utf8(&word)?);
-                let hint = "or a Cursor; a cursor's text: Cursor(text)";
-                Err(invalid(object.py(), &text, hint))
-            }
-            Err(_) => Err(unexpected(&object, "a Cursor or \"empty\"")),
-        }
-    }
 }
 
 /// An instant of a value that is built by hand: an aware datetime, or its RFC 3339 text.
@@ -277,11 +170,19 @@ impl<'py> FromPyObject<'_, 'py> for Instant {
     }
 }
 
-/// An aware datetime in UTC.
+/// An aware datetime in UTC. A sender's clock may show a year that Python has not: its first or
+/// last moment then.
 pub(crate) fn time_out<'py>(
     py: Python<'py>,
     time: OffsetDateTime,
 ) -> PyResult<Bound<'py, PyDateTime>> {
+    let (first, last) = (datetime!(0001-01-01 0:00 UTC), datetime!(9999-12-31 23:59:59.999999 UTC));
+    let time = match time.checked_to_offset(UtcOffset::UTC) {
+        Some(utc) => utc.clamp(first, last),
+        // Only at the end of what can be counted is there no UTC.
+        None if time.year() > 0 => last,
+        None => first,
+    };
     UtcDateTime::from(time).into_pyobject(py)
 }
 
@@ -289,4 +190,25 @@ pub(crate) fn time_out<'py>(
 pub(crate) fn time_text(time: OffsetDateTime) -> String {
     let utc = time.checked_to_offset(UtcOffset::UTC).unwrap_or(time);
     utc.format(&Rfc3339).unwrap_or_default()
+}
+
+/// A number of things, which the core may check further.
+pub(crate) fn count(what: &str, object: &Bound<'_, PyAny>) -> PyResult<u64> {
+    let py = object.py();
+    object.extract::<u64>().map_err(|error| {
+        if !error.is_instance_of::<PyOverflowError>(py) {
+            return PyTypeError::new_err(format!("{what}: {}", error.value(py)));
+        }
+        match object.lt(0) {
+            Ok(true) => invalid(py, &format!("{what} {object}: must be 0 or more"), ""),
+            Ok(false) => invalid(py, &format!("{what} {object}: must be below 2**64"), ""),
+            Err(error) => error,
+        }
+    })
+}
+
+/// The same for what lies in memory.
+pub(crate) fn size(what: &str, object: &Bound<'_, PyAny>) -> PyResult<usize> {
+    // More than this machine can hold is no bound.
+    count(what, object).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }

@@ -6,7 +6,7 @@ use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType};
 
-use crate::convert::Text;
+use crate::convert::{Text, count};
 use crate::error::{self, invalid};
 use crate::value::pydantic_schema;
 
@@ -102,10 +102,10 @@ impl Last {
 
     #[new]
     #[pyo3(signature = (n, /))]
-    fn new(py: Python<'_>, n: i128) -> PyResult<Last> {
-        match u64::try_from(n) {
-            Ok(n @ 1..) => Ok(Last { n }),
-            _ => Err(invalid(py, &format!("Last({n}): must be 1 or more"), "")),
+    fn new(n: &Bound<'_, PyAny>) -> PyResult<Last> {
+        match count("Last", n)? {
+            0 => Err(invalid(n.py(), "Last 0: must be 1 or more", "")),
+            n => Ok(Last { n }),
         }
     }
 
@@ -115,5 +115,14 @@ impl Last {
 
     fn __reduce__(slf: &Bound<'_, Last>) -> (Py<PyType>, (u64,)) {
         (slf.get_type().unbind(), (slf.get().n,))
+    }
+
+    #[classmethod]
+    fn __get_pydantic_core_schema__<'py>(
+        class: &Bound<'py, PyType>,
+        _source: &Bound<'py, PyAny>,
+        _handler: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        pydantic_schema(class, "number_schema")
     }
 }

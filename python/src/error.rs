@@ -23,7 +23,7 @@ fn class(kind: ErrorKind) -> &'static str {
         ErrorKind::TooLarge => "TooLarge",
         ErrorKind::TooManySubscribers => "TooManySubscribers",
         ErrorKind::Server => "Server",
-        // Python's own ways to give up a call leave nobody to tell; any other kind is a bug of ours.
+        // Python's own ways to give up a call leave nobody to tell; another kind is a bug of ours.
         _ => "Bug",
     }
 }

@@ -5,20 +5,23 @@
 #![allow(missing_docs, reason = "documented where Python's tools look for it: in the stub")]
 
 mod error; // the core's errors as Python's exceptions
+mod convert; // Python's own types in and out
 mod wait; // calls from Python's threads
 mod bell; // from the network's thread to an event loop
 mod value; // what all values have
 mod cursor;
 mod message;
 mod event;
-mod threads;
-mod convert; // arguments in, times and headers out
-mod log;
-mod trace;
-mod server;
-mod respond;
+mod threads; // listings and pages of the past
+mod argument; // arguments that may be of several types
+mod log; // records for `logging`
+mod trace; // OpenTelemetry's context
+mod server; // one for a folder
+mod opened; // what a manager and all that it has made hold on to
+mod respond; // requests on their way to a handler
 mod watch;
-mod manager;
+mod manager; // all verbs
+mod open;
 
 #[pyo3::pymodule(name = "_libchat")]
 mod module {
@@ -35,9 +38,11 @@ mod module {
     #[pymodule_export]
     use crate::log::_next_records;
     #[pymodule_export]
-    use crate::manager::{Manager, open};
+    use crate::manager::Manager;
     #[pymodule_export]
     use crate::message::{Message, Receipt, Request};
+    #[pymodule_export]
+    use crate::open::open;
     #[pymodule_export]
     use crate::respond::{_check_code, Answer, Requests};
     #[pymodule_export]
@@ -46,6 +51,8 @@ mod module {
     use crate::threads::{History, ThreadSummary};
     #[pymodule_export]
     use crate::value::_build;
+    #[pymodule_export]
+    use crate::wait::_check_process;
     #[pymodule_export]
     use crate::watch::{Events, Watch};
 

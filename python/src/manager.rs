@@ -1,167 +1,37 @@
 //! One agent in one project: checks arguments, calls one verb.
 
-use std::env;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use libchat::{
-    CallOptions, ConnectOptions, Connection, Error, HistoryOptions, OpenOptions, RequestOptions,
-    RespondOptions, Retention, SendOptions, Start, WatchOptions,
+    CallOptions, Error, HistoryOptions, RequestOptions, RespondOptions, SendOptions, Start,
+    WatchOptions,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
-use crate::bell::Bell;
-use crate::convert::{Expect, Fields, Id, Payload, Seconds, StartIn, Text, Thread};
-use crate::error::invalid;
+use crate::argument::{Expect, Id, StartIn, Thread};
+use crate::convert::{Fields, Payload, Seconds, Text, size};
 use crate::message::Receipt;
+use crate::opened::Opened;
 use crate::respond::Requests;
 use crate::threads::{ThreadSummary, history_out};
-use crate::wait::{Face, Kept, close_behind};
+use crate::trace;
+use crate::wait::Face;
 use crate::watch::Watch;
-use crate::{log, trace};
-
-/// A manager with a connection of its own, closed when nothing uses it any more.
-pub(crate) struct Open {
-    core: Kept<(Arc<libchat::Manager>, Connection)>,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if let Some((core, connection)) = self.core.last() {
-            close_behind(close(core, connection));
-        }
-    }
-}
-
-async fn close(core: Arc<libchat::Manager>, connection: Connection) {
-    core.close().await;
-    connection.close().await;
-}
-
-/// Which servers: one text, or a list.
-pub(crate) struct Servers(String);
-
-impl<'py> FromPyObject<'_, 'py> for Servers {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Servers> {
-        if object.is_instance_of::<PyString>() {
-            return Ok(Servers(object.extract::<Text>()?.0));
-        }
-        let all: Vec<Text> = object.extract()?;
-        if all.is_empty() {
-            return Err(invalid(object.py(), "servers: the list is empty", "leave it out"));
-        }
-        Ok(Servers(all.into_iter().map(|server| server.0).collect::<Vec<_>>().join(",")))
-    }
-}
-
-#[pyfunction]
-#[pyo3(signature = (project=None, agent=None, *, servers=None, context=None, creds=None, nkey=None,
-                    user=None, password=None, token=None, tls_ca=None, tls_cert=None, tls_key=None,
-                    tls_first=false, js_domain=None, inbox_prefix=None, create=true,
-                    max_retention_age=None, max_subscribers=1024, timeout=Seconds::new(5),
-                    _bell=None))]
-#[pyo3(text_signature = "(project=None, agent=None, *, servers=None, context=None, creds=None, \
-                         nkey=None, user=None, password=None, token=None, tls_ca=None, \
-                         tls_cert=None, tls_key=None, tls_first=False, js_domain=None, \
-                         inbox_prefix=None, create=True, max_retention_age=None, \
-                         max_subscribers=1024, timeout=5.0)")]
-#[expect(clippy::too_many_arguments, reason = "each is an option that a caller names")]
-pub(crate) fn open(
-    py: Python<'_>,
-    project: Option<Text>,
-    agent: Option<Text>,
-    servers: Option<Servers>,
-    context: Option<Text>,
-    creds: Option<PathBuf>,
-    nkey: Option<PathBuf>,
-    user: Option<Text>,
-    password: Option<Text>,
-    token: Option<Text>,
-    tls_ca: Option<PathBuf>,
-    tls_cert: Option<PathBuf>,
-    tls_key: Option<PathBuf>,
-    tls_first: bool,
-    js_domain: Option<Text>,
-    inbox_prefix: Option<Text>,
-    create: bool,
-    max_retention_age: Option<Seconds>,
-    max_subscribers: i128,
-    timeout: Seconds,
-    _bell: Option<Py<Bell>>,
-) -> PyResult<Py<PyAny>> {
-    let project = named(py, "project", project, "LIBCHAT_PROJECT")?;
-    let agent = named(py, "agent", agent, "LIBCHAT_AGENT")?;
-    let text = |text: Option<Text>| text.map(|text| text.0);
-    let connect = ConnectOptions {
-        servers: servers.map(|servers| servers.0),
-        context: text(context),
-        creds_file: creds,
-        nkey_file: nkey,
-        user: text(user),
-        password: text(password),
-        token: text(token),
-        tls_ca_file: tls_ca,
-        tls_cert_file: tls_cert,
-        tls_key_file: tls_key,
-        tls_first,
-        js_domain: text(js_domain),
-        inbox_prefix: text(inbox_prefix),
-        timeout: Some(timeout.0),
-        ..ConnectOptions::default()
-    };
-    let retention = match max_retention_age {
-        None => Retention::Keep,
-        Some(age) if age.0.is_zero() => Retention::Unbounded,
-        Some(age) => Retention::MaxAge(age.0),
-    };
-    let max_subscribers = count(py, "max_subscribers", max_subscribers)?;
-    let options = OpenOptions { create, retention, max_subscribers, timeout: timeout.0 };
-    log::keep(py)?;
-    let face = _bell.map_or(Face::Blocking, Face::Asyncio);
-    let later = face.share(py);
-    let opening = async move {
-        let connection = libchat::connect(connect).await?;
-        match connection.open(&project, &agent, options).await {
-            Ok(core) => Ok((Arc::new(core), connection)),
-            Err(error) => {
-                connection.close().await;
-                Err(error)
-            }
-        }
-    };
-    face.run(py, opening, move |py, opened| {
-        let open = Arc::new(Open { core: Kept::new(opened) });
-        Ok(Py::new(py, Manager { open, face: later })?.into_any())
-    })
-}
-
-/// What is given, or what the variable says.
-fn named(py: Python<'_>, what: &str, given: Option<Text>, variable: &str) -> PyResult<String> {
-    let from_variable = || env::var(variable).ok().filter(|value| !value.is_empty());
-    given.map(|given| given.0).or_else(from_variable).ok_or_else(|| {
-        let text = format!("open: no {what} is given, nor is {variable} set");
-        invalid(py, &text, "name it: libchat.open(\"shop\", \"ana\")")
-    })
-}
-
-/// A number of things that the core checks further.
-fn count(py: Python<'_>, what: &str, count: i128) -> PyResult<usize> {
-    let refuse = |_| invalid(py, &format!("{what} {count}: must be 0 or more"), "");
-    usize::try_from(count).map_err(refuse)
-}
 
 #[pyclass(frozen, module = "libchat")]
 pub(crate) struct Manager {
-    open: Arc<Open>,
+    opened: Arc<Opened>,
     face: Face,
 }
 
 impl Manager {
+    pub(crate) fn new(opened: Arc<Opened>, face: Face) -> Manager {
+        Manager { opened, face }
+    }
+
     fn core(&self, py: Python<'_>) -> PyResult<Arc<libchat::Manager>> {
-        Ok(self.open.core.get(py)?.0.clone())
+        self.opened.core(py)
     }
 
     fn begin_watch(
@@ -173,15 +43,15 @@ impl Manager {
     ) -> PyResult<Py<PyAny>> {
         let start = start.map_or(Start::New, |start| start.0);
         let options = WatchOptions { skip_own, ..WatchOptions::from(start) };
-        let (core, open) = (self.core(py)?, self.open.clone());
+        let (core, opened) = (self.core(py)?, self.opened.clone());
         let watch = async move {
             match which {
-                Which::Thread(thread) => core.watch(&thread, options).await,
+                Which::Thread(thread) => core.watch(thread.within(core.project()), options).await,
                 Which::All => core.watch_all(options).await,
                 Which::Pattern(pattern) => core.watch_pattern(&pattern, options).await,
             }
         };
-        self.face.run(py, watch, |py, core| Ok(Py::new(py, Watch::new(core, open))?.into_any()))
+        self.face.run(py, watch, |py, core| Ok(Py::new(py, Watch::new(core, opened))?.into_any()))
     }
 }
 
@@ -240,7 +110,7 @@ impl Manager {
             ..SendOptions::default()
         };
         let core = self.core(py)?;
-        let send = async move { core.send(&thread, body.0, options).await };
+        let send = async move { core.send(thread.within(core.project()), body.0, options).await };
         self.face.run(py, send, |py, receipt| Ok(Py::new(py, Receipt::from(receipt))?.into_any()))
     }
 
@@ -279,24 +149,24 @@ impl Manager {
         self.begin_watch(py, Which::Pattern(pattern.0), start, skip_own)
     }
 
-    #[pyo3(signature = (thread, *, start=None, limit=1000, max_bytes=None))]
+    #[pyo3(signature = (thread, *, start=None, limit=None, max_bytes=None))]
     #[pyo3(text_signature = "($self, thread, *, start='all', limit=1000, max_bytes=None)")]
     fn history(
         &self,
         py: Python<'_>,
         thread: Thread,
         start: Option<StartIn>,
-        limit: i128,
-        max_bytes: Option<i128>,
+        limit: Option<&Bound<'_, PyAny>>,
+        max_bytes: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let options = HistoryOptions {
             start: start.map_or(Start::All, |start| start.0),
-            limit: count(py, "limit", limit)?,
-            max_bytes: max_bytes.map(|bytes| count(py, "max_bytes", bytes)).transpose()?,
+            limit: limit.map_or(Ok(1000), |it| size("limit", it))?,
+            max_bytes: max_bytes.map(|it| size("max_bytes", it)).transpose()?,
             ..HistoryOptions::default()
         };
         let core = self.core(py)?;
-        let history = async move { core.history(&thread, options).await };
+        let history = async move { core.history(thread.within(core.project()), options).await };
         self.face.run(py, history, |py, found| Ok(Py::new(py, history_out(py, found)?)?.into_any()))
     }
 
@@ -308,16 +178,17 @@ impl Manager {
         self.face.run(py, list, threads_out)
     }
 
-    #[pyo3(signature = (agent, max_threads=20, *, timeout=Seconds::new(30)))]
+    #[pyo3(signature = (agent, max_threads=None, *, timeout=Seconds::new(30)))]
     #[pyo3(text_signature = "($self, agent, max_threads=20, *, timeout=30.0)")]
     fn threads_for_agent(
         &self,
         py: Python<'_>,
         agent: Text,
-        max_threads: i128,
+        max_threads: Option<&Bound<'_, PyAny>>,
         timeout: Seconds,
     ) -> PyResult<Py<PyAny>> {
-        let (core, max) = (self.core(py)?, count(py, "max_threads", max_threads)?);
+        let max = max_threads.map_or(Ok(20), |it| size("max_threads", it))?;
+        let core = self.core(py)?;
         let options = CallOptions { timeout: timeout.0 };
         let list = async move { core.threads_for_agent(&agent.0, max, options).await };
         self.face.run(py, list, threads_out)
@@ -364,7 +235,7 @@ impl Manager {
         let responder = py.import("libchat._responder")?;
         responder.call_method1("check", (handler, concurrency))?;
         let requests = self._requests(py, Some(subject), queue_group)?;
-        responder.getattr("Responder")?.call1((requests, handler, concurrency))
+        responder.getattr("Responder")?.call_method1("_of", (requests, handler, concurrency))
     }
 
     #[pyo3(signature = (handler, *, concurrency=1))]
@@ -377,7 +248,7 @@ impl Manager {
         let responder = py.import("libchat._responder")?;
         responder.call_method1("check", (handler, concurrency))?;
         let requests = self._requests(py, None, None)?;
-        responder.getattr("Responder")?.call1((requests, handler, concurrency))
+        responder.getattr("Responder")?.call_method1("_of", (requests, handler, concurrency))
     }
 
     /// For those who run handlers: requests on `subject`, or on this agent's own.
@@ -396,9 +267,9 @@ impl Manager {
                 None => core.answer(options).await,
             }
         };
-        let (open, face) = (self.open.clone(), self.face.share(py));
+        let (opened, face) = (self.opened.clone(), self.face.share(py));
         self.face.run(py, listen, |py, core| {
-            Ok(Py::new(py, Requests::new(core, face, open))?.into_any())
+            Ok(Py::new(py, Requests::new(core, face, opened))?.into_any())
         })
     }
 
@@ -423,9 +294,9 @@ impl Manager {
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let (core, connection) = self.open.core.get(py)?.clone();
+        let closing = self.opened.close(py)?;
         let close = async move {
-            close(core, connection).await;
+            closing.await;
             Ok::<(), Error>(())
         };
         self.face.run(py, close, |py, ()| Ok(py.None()))

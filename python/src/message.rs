@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use libchat::{Headers, Short};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDateTime, PyDict, PyMappingProxy, PyTuple, PyType};
 use time::OffsetDateTime;
@@ -12,7 +13,7 @@ use crate::convert::{
     Fields, Instant, Payload, Text, headers_dict, headers_out, time_out, time_text,
 };
 use crate::cursor::{Cursor, CursorIn};
-use crate::error;
+use crate::error::{self, invalid};
 use crate::value::value;
 
 #[pyclass(frozen, eq, hash, module = "libchat")]
@@ -27,9 +28,8 @@ impl Message {
         &self.0
     }
 
-    fn time_ns(&self) -> i64 {
-        // The server's clock counts in 64 bits.
-        i64::try_from(self.0.time.unix_timestamp_nanos()).unwrap_or_default()
+    fn time_ns(&self) -> i128 {
+        self.0.time.unix_timestamp_nanos()
     }
 }
 
@@ -77,15 +77,13 @@ impl Message {
         reply_to: Option<Text>,
         sent_at: Option<Instant>,
         time: Option<Instant>,
-        time_ns: Option<i64>,
+        time_ns: Option<&Bound<'_, PyAny>>,
         cursor: Option<CursorIn>,
         headers: Option<Fields>,
     ) -> PyResult<Message> {
         let text = |text: Option<Text>| text.map(|text| text.0).unwrap_or_default();
         let time = time.map_or(OffsetDateTime::UNIX_EPOCH, |time| time.0);
-        let exact = time_ns.map(|ns| OffsetDateTime::from_unix_timestamp_nanos(ns.into()));
-        // 64 bits of nanoseconds end before its last year does.
-        let time = exact.map_or(time, |exact| exact.unwrap_or(time));
+        let time = time_ns.map_or(Ok(time), exact_time)?;
         let mut message =
             libchat::Message::new(short_in(py, short)?, &text(sender), &text(body), time);
         message.id = text(id);
@@ -138,7 +136,7 @@ impl Message {
     }
 
     #[getter(time_ns)]
-    fn py_time_ns(&self) -> i64 {
+    fn py_time_ns(&self) -> i128 {
         self.time_ns()
     }
 
@@ -170,6 +168,16 @@ impl Message {
 }
 value!(Message: "id", "sender", "thread", "short", "body", "reply_to", "sent_at", "time", "cursor",
                 "headers");
+
+/// An instant given in nanoseconds.
+fn exact_time(ns: &Bound<'_, PyAny>) -> PyResult<OffsetDateTime> {
+    let exact = ns.extract::<i128>().map(OffsetDateTime::from_unix_timestamp_nanos);
+    match exact {
+        Ok(Ok(time)) => Ok(time),
+        Err(error) if !error.is_instance_of::<PyOverflowError>(ns.py()) => Err(error),
+        _ => Err(invalid(ns.py(), &format!("time_ns {ns}: not between the years 0 and 9999"), "")),
+    }
+}
 
 /// A thread's short for a value that is built by hand.
 pub(crate) fn short_in(py: Python<'_>, short: Option<Text>) -> PyResult<Short> {

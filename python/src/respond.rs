@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::prelude::*;
 
 use crate::convert::{Payload, Text};
-use crate::manager::Open;
 use crate::message::Request;
+use crate::opened::Opened;
 use crate::wait::{Face, Kept};
 
 /// Requests on a subject, for any number of threads or tasks that wait for them.
@@ -15,12 +15,12 @@ pub(crate) struct Requests {
     core: Kept<Arc<libchat::Responder>>,
     face: Face,
     /// Lives as long as anything answers through it.
-    open: Arc<Open>,
+    opened: Arc<Opened>,
 }
 
 impl Requests {
-    pub(crate) fn new(core: libchat::Responder, face: Face, open: Arc<Open>) -> Requests {
-        Requests { core: Kept::new(Arc::new(core)), face, open }
+    pub(crate) fn new(core: libchat::Responder, face: Face, opened: Arc<Opened>) -> Requests {
+        Requests { core: Kept::new(Arc::new(core)), face, opened }
     }
 }
 
@@ -29,11 +29,11 @@ impl Requests {
     /// The next request, and what answers it.
     fn next(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let core = self.core.get(py)?.clone();
-        let (face, open) = (self.face.share(py), self.open.clone());
+        let (face, opened) = (self.face.share(py), self.opened.clone());
         self.face.run(py, async move { core.next().await }, move |py, request| {
             let value = Request::from(&request);
             let request = Kept::new(Mutex::new(Some(request)));
-            let answer = Answer { request, face, _open: open };
+            let answer = Answer { request, face, _opened: opened };
             Ok((value, answer).into_pyobject(py)?.into_any().unbind())
         })
     }
@@ -49,7 +49,7 @@ impl Requests {
 pub(crate) struct Answer {
     request: Kept<Mutex<Option<libchat::Request>>>,
     face: Face,
-    _open: Arc<Open>,
+    _opened: Arc<Opened>,
 }
 
 impl Answer {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyIterator, PyList, PyTuple, PyType};
 use time::OffsetDateTime;
 
-use crate::convert::{Instant, Text, time_out, time_text};
+use crate::convert::{Instant, Text, count, time_out, time_text};
 use crate::cursor::{Cursor, CursorIn};
 use crate::event::Gap;
 use crate::message::{Message, short_in};
@@ -17,7 +17,7 @@ use crate::value::{_build, value};
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct ThreadSummary {
     #[pyo3(get)]
-    name: String,
+    pub(crate) name: String,
     pub(crate) short: Short,
     last_activity: Option<OffsetDateTime>,
     #[pyo3(get)]
@@ -48,7 +48,7 @@ impl From<libchat::ThreadSummary> for ThreadSummary {
 #[pymethods]
 impl ThreadSummary {
     #[new]
-    #[pyo3(signature = (*, name=None, short=None, last_activity=None, message_count=0,
+    #[pyo3(signature = (*, name=None, short=None, last_activity=None, message_count=None,
                         last_sender=None, last_body=None, cursor=None))]
     #[pyo3(text_signature = "(*, name='', short='00000000', last_activity=None, message_count=0, \
                              last_sender='', last_body='', cursor=None)")]
@@ -58,7 +58,7 @@ impl ThreadSummary {
         name: Option<Text>,
         short: Option<Text>,
         last_activity: Option<Instant>,
-        message_count: u64,
+        message_count: Option<&Bound<'_, PyAny>>,
         last_sender: Option<Text>,
         last_body: Option<Text>,
         cursor: Option<CursorIn>,
@@ -68,7 +68,7 @@ impl ThreadSummary {
             name: text(name),
             short: short_in(py, short)?,
             last_activity: last_activity.map(|time| time.0),
-            message_count,
+            message_count: message_count.map_or(Ok(0), |it| count("message_count", it))?,
             last_sender: text(last_sender),
             last_body: text(last_body),
             cursor: cursor.map_or(Cursor(Default::default()), |cursor| cursor.0),
@@ -106,7 +106,7 @@ pub(crate) struct History {
     #[pyo3(get)]
     truncated: bool,
     #[pyo3(get)]
-    next: Option<Cursor>,
+    next: Cursor,
     #[pyo3(get)]
     gaps: Py<PyTuple>,
     #[pyo3(get)]
@@ -120,7 +120,7 @@ pub(crate) fn history_out(py: Python<'_>, history: libchat::History) -> PyResult
     Ok(History {
         messages: PyTuple::new(py, messages.collect::<Vec<_>>())?.unbind(),
         truncated: history.truncated,
-        next: Some(Cursor(history.next)).filter(|next| next.0 != Default::default()),
+        next: Cursor(history.next),
         gaps: PyTuple::new(py, gaps.collect::<Vec<_>>())?.unbind(),
         malformed: history.malformed,
     })
@@ -129,7 +129,7 @@ pub(crate) fn history_out(py: Python<'_>, history: libchat::History) -> PyResult
 #[pymethods]
 impl History {
     #[new]
-    #[pyo3(signature = (messages, truncated=false, next=None, gaps=None, malformed=0))]
+    #[pyo3(signature = (messages, truncated=false, next=None, gaps=None, malformed=None))]
     #[pyo3(text_signature = "(messages, truncated=False, next=None, gaps=(), malformed=0)")]
     fn new(
         py: Python<'_>,
@@ -137,11 +137,12 @@ impl History {
         truncated: bool,
         next: Option<CursorIn>,
         gaps: Option<&Bound<'_, PyAny>>,
-        malformed: u64,
+        malformed: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<History> {
         let messages = all_of::<Message>(messages)?;
         let gaps = gaps.map_or_else(|| Ok(PyTuple::empty(py)), all_of::<Gap>)?;
-        let next = next.map(|next| next.0);
+        let next = next.map_or(Cursor(Default::default()), |next| next.0);
+        let malformed = malformed.map_or(Ok(0), |it| count("malformed", it))?;
         Ok(History { messages: messages.unbind(), truncated, next, gaps: gaps.unbind(), malformed })
     }
 
@@ -180,28 +181,26 @@ impl History {
             && self.gaps.bind(py).eq(&other.gaps)?)
     }
 
-    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        self.messages.bind(py).hash()
-    }
-
-    #[pyo3(signature = (message, *bounds))]
+    #[pyo3(signature = (value, *bounds))]
+    #[pyo3(text_signature = "($self, value, start=0, stop=9223372036854775807, /)")]
     fn index<'py>(
         &self,
         py: Python<'py>,
-        message: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
         bounds: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let args = std::iter::once(message.clone()).chain(bounds.iter());
+        let args = std::iter::once(value.clone()).chain(bounds.iter());
         let args = PyTuple::new(py, args.collect::<Vec<_>>())?;
         self.messages.bind(py).call_method1(intern!(py, "index"), args)
     }
 
+    #[pyo3(signature = (value, /))]
     fn count<'py>(
         &self,
         py: Python<'py>,
-        message: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.messages.bind(py).call_method1(intern!(py, "count"), (message,))
+        self.messages.bind(py).call_method1(intern!(py, "count"), (value,))
     }
 
     #[getter]
@@ -217,7 +216,7 @@ impl History {
         let dict = PyDict::new(py);
         dict.set_item("messages", dicts(&self.messages)?)?;
         dict.set_item("truncated", self.truncated)?;
-        dict.set_item("next", self.next.map(|next| next.to_string()))?;
+        dict.set_item("next", self.next.to_string())?;
         dict.set_item("gaps", dicts(&self.gaps)?)?;
         dict.set_item("malformed", self.malformed)?;
         Ok(dict)

@@ -11,7 +11,7 @@ use crate::convert::Fields;
 pub(crate) fn inject(py: Python<'_>, headers: Option<Fields>) -> PyResult<Vec<(String, String)>> {
     let mut fields = headers.map(|fields| fields.0).unwrap_or_default();
     let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    if modules.contains(intern!(py, "opentelemetry"))? {
+    if modules.contains(intern!(py, "opentelemetry.context"))? {
         let carrier = py.import("libchat._trace")?.call_method0("current")?;
         for (name, value) in carrier.cast::<PyDict>()?.iter() {
             let name: String = name.extract()?;

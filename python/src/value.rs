@@ -2,7 +2,9 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyNone, PyTuple, PyType};
+
+use crate::error::invalid;
 
 /// Gives a class what it has as a value: `value!(Gap: "after", "until")`. Its fields are arguments
 /// of the same names, and `to_dict()` gives what they can be built from again.
@@ -65,11 +67,22 @@ pub(crate) fn _build<'py>(
     class: &Bound<'py, PyType>,
     dict: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let fields = dict.copy()?;
-    if fields.contains("event")? {
+    let py = class.py();
+    let (fields, event) = (dict.copy()?, dict.get_item("event")?);
+    if event.is_some() {
         fields.del_item("event")?;
     }
-    class.call((), Some(&fields))
+    let value = class.call((), Some(&fields))?;
+    let own = value.call_method0(intern!(py, "to_dict"))?.cast::<PyDict>()?.get_item("event")?;
+    let is_own = match (&event, &own) {
+        (Some(event), Some(own)) => event.eq(own)?,
+        (event, own) => event.is_none() && own.is_none(),
+    };
+    if is_own {
+        return Ok(value);
+    }
+    let event = event.unwrap_or_else(|| PyNone::get(py).to_owned().into_any());
+    Err(invalid(py, &format!("{}: event {event}: another's", class.name()?), ""))
 }
 
 pub(crate) fn pydantic_schema<'py>(

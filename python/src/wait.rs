@@ -35,7 +35,19 @@ pub(crate) fn close_behind(task: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
-fn check_process(py: Python<'_>) -> PyResult<()> {
+/// Runs what handlers of signals there are, one of which may have forked this process.
+fn look_up(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()?;
+    check_process(py)
+}
+
+/// For the Python files, before they wait.
+#[pyfunction]
+pub(crate) fn _check_process(py: Python<'_>) -> PyResult<()> {
+    check_process(py)
+}
+
+pub(crate) fn check_process(py: Python<'_>) -> PyResult<()> {
     if bridge::is_forked() { Err(error::forked(py)) } else { Ok(()) }
 }
 
@@ -117,7 +129,14 @@ pub(crate) fn wait<T: Send + 'static>(
             (pending, ended)
         });
         match ended {
-            None => py.check_signals()?,
+            None => {
+                if let Err(error) = look_up(py) {
+                    if bridge::is_forked() {
+                        std::mem::forget(pending);
+                    }
+                    return Err(error);
+                }
+            }
             Some(Ok(result)) => return result.map_err(|cause| error::raise(py, &cause)),
             Some(Err(broken)) => return Err(error::broken(py, broken)),
         }
@@ -139,7 +158,7 @@ pub(crate) fn until<T: Send>(
         if let Some(found) = py.detach(|| step(limit)) {
             return Ok(Some(found));
         }
-        py.check_signals()?;
+        look_up(py)?;
         if left.is_some_and(|left| left <= limit) {
             return Ok(None);
         }

@@ -14,8 +14,8 @@ use crate::convert::Seconds;
 use crate::cursor::Cursor;
 use crate::error;
 use crate::event::event_out;
-use crate::manager::Open;
 use crate::message::Message;
+use crate::opened::Opened;
 use crate::wait::{Kept, until};
 
 #[pyclass(frozen, module = "libchat")]
@@ -25,13 +25,13 @@ pub(crate) struct Watch {
     closed: AtomicBool,
     fd: OnceLock<OwnedFd>,
     /// Lives as long as anything reads from it.
-    _open: Arc<Open>,
+    _opened: Arc<Opened>,
 }
 
 impl Watch {
-    pub(crate) fn new(core: libchat::Watch, open: Arc<Open>) -> Watch {
+    pub(crate) fn new(core: libchat::Watch, opened: Arc<Opened>) -> Watch {
         let core = Kept::new(Arc::new(core));
-        Watch { core, closed: AtomicBool::new(false), fd: OnceLock::new(), _open: open }
+        Watch { core, closed: AtomicBool::new(false), fd: OnceLock::new(), _opened: opened }
     }
 
     /// The next event, waited for without Python's lock; `None` at the end of `timeout`.
@@ -126,10 +126,11 @@ impl Watch {
     }
 
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        let core = self.core.get(py)?;
         if let Some(fd) = self.fd.get() {
             return Ok(fd.as_raw_fd());
         }
-        let fd = self.core.get(py)?.fd().map_err(|cause| error::raise(py, &cause))?;
+        let fd = core.fd().map_err(|cause| error::raise(py, &cause))?;
         // Of two threads that come at once one has its descriptor closed again.
         Ok(self.fd.get_or_init(|| fd).as_raw_fd())
     }
