@@ -43,7 +43,7 @@ def tracing(headers):
 
 
 class Responder:
-    """Answers requests until it is closed."""
+    """Answers what is asked on a subject, until it or its manager is closed."""
 
     __slots__ = ("_ended", "_error", "_handler", "_requests")
 
@@ -63,6 +63,7 @@ class Responder:
         return self
 
     def wait(self, timeout=None):
+        """Waits for the end, to keep a program alive. Handlers run on without it."""
         _check_process()
         # More than a lock can count is for ever.
         timeout = None if timeout is None else min(_seconds(timeout), threading.TIMEOUT_MAX)
@@ -71,6 +72,7 @@ class Responder:
             raise self._error
 
     def close(self):
+        """Takes no further requests; those being handled are still answered. Again: nothing."""
         self._ended.set()
         self._requests.stop()
 

@@ -10,6 +10,8 @@ from libchat._libchat import _start_server, _stop_server
 
 
 def local_server(folder=None):
+    """Starts the NATS server of a folder, or finds the one that runs: for tests, notebooks and
+    first steps."""
     temporary = None
     if folder is None:
         folder = temporary = tempfile.mkdtemp(prefix="libchat-")
@@ -31,6 +33,8 @@ def _beside_python():
 
 
 class LocalServer:
+    """A NATS server that belongs to one folder; `libchat.local_server` makes it."""
+
     __slots__ = ("_temporary", "folder", "url")
 
     def __init__(self):
@@ -48,6 +52,7 @@ class LocalServer:
         return self
 
     def stop(self):
+        """Stops it; one in a temporary folder is removed with all it stored. Again: nothing."""
         _stop_server(self.folder)
         if self._temporary:
             _temporaries.pop(self.folder, None)

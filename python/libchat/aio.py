@@ -19,7 +19,7 @@ _IN_A_ROW = 256
 
 
 class Opening:
-    """Something being opened: await it, or `async with` it, which closes it at the end."""
+    """What is about to be open: await it, or enter it by `async with`, which closes it in the end."""
 
     __slots__ = ("_opened", "_start")
 
@@ -136,6 +136,7 @@ def open(
     max_subscribers=1024,
     timeout=5.0,
 ):
+    """Connects, and opens `project` as `agent`, making the project's stream if there is none."""
     options = locals()
     return Opening(lambda: _open(options))
 
@@ -147,7 +148,7 @@ async def _open(options):
 
 
 class Manager:
-    """One agent in one project."""
+    """One agent in one project: all verbs. `libchat.aio.open` makes it; it reconnects by itself."""
 
     __slots__ = ("__weakref__", "_core", "_waits")
 
@@ -167,10 +168,12 @@ class Manager:
 
     @property
     def project(self):
+        """The project's name."""
         return self._core.project
 
     @property
     def agent(self):
+        """This agent's name: the sender of what it sends."""
         return self._core.agent
 
     async def send(
@@ -185,6 +188,7 @@ class Manager:
         expect_last=None,
         timeout=10.0,
     ):
+        """Stores one message in `thread` and waits for the server's word on it."""
         call = self._here().send(
             thread,
             body,
@@ -198,12 +202,15 @@ class Manager:
         return await self._waits.run(call)
 
     def watch(self, thread, *, start="new", skip_own=False):
+        """Watches one thread."""
         return self._watch(lambda: self._here().watch(thread, start=start, skip_own=skip_own))
 
     def watch_all(self, *, start="new", skip_own=False):
+        """Watches every thread of the project. As `watch` otherwise."""
         return self._watch(lambda: self._here().watch_all(start=start, skip_own=skip_own))
 
     def watch_pattern(self, pattern, *, start="new", skip_own=False):
+        """Watches the threads whose short matches a NATS subject pattern. As `watch` otherwise."""
         return self._watch(
             lambda: self._here().watch_pattern(pattern, start=start, skip_own=skip_own)
         )
@@ -215,26 +222,34 @@ class Manager:
         return Opening(start)
 
     async def history(self, thread, *, start="all", limit=1000, max_bytes=None):
+        """Past messages of a thread, oldest first, up to the stream's end as it was at the call."""
         call = self._here().history(thread, start=start, limit=limit, max_bytes=max_bytes)
         return await self._waits.run(call)
 
     async def list_threads(self, *, timeout=10.0):
+        """Every thread of the project, the most recently used first: complete, or an error."""
         return await self._waits.run(self._here().list_threads(timeout=timeout))
 
     async def threads_for_agent(self, agent, max_threads=20, *, timeout=30.0):
+        """The threads that `agent` has written in, the most recently used first: complete, or an
+        error."""
         call = self._here().threads_for_agent(agent, max_threads, timeout=timeout)
         return await self._waits.run(call)
 
     async def request(self, subject, payload=b"", *, timeout=30.0):
+        """Sends `payload` to whoever listens on `subject` and waits for the first answer."""
         return await self._waits.run(self._here().request(subject, payload, timeout=timeout))
 
     def respond(self, subject, handler, *, concurrency=1, queue_group=None):
+        """Answers what is asked on `subject`, until the responder is closed."""
         return self._respond(subject, queue_group, handler, concurrency)
 
     async def ask(self, agent, payload, *, timeout=30.0):
+        """Asks an agent of this project: `request` on its own subject."""
         return await self._waits.run(self._here().ask(agent, payload, timeout=timeout))
 
     def answer(self, handler, *, concurrency=1):
+        """Answers what is asked of this agent: `respond` on its own subject."""
         return self._respond(None, None, handler, concurrency)
 
     def _respond(self, subject, queue_group, handler, concurrency):
@@ -247,9 +262,11 @@ class Manager:
         return Opening(start)
 
     def stats(self):
+        """What this manager has counted since it was opened."""
         return self._core.stats()
 
     async def close(self):
+        """Ends everything this manager started, within 2 s. Again: nothing."""
         await self._waits.run(self._here().close())
 
     async def __aenter__(self):
@@ -260,7 +277,7 @@ class Manager:
 
 
 class Watch:
-    """What happens in one thread or many, in order."""
+    """What happens in one thread or many, once each and in stream order, until it is closed."""
 
     __slots__ = ("__weakref__", "_core", "_in_a_row", "_token", "_waits")
 
@@ -283,26 +300,33 @@ class Watch:
         return await self._step(self._core._message_now)
 
     async def next(self, timeout=None):
+        """The next message; None if there is none in time, and only then."""
         return await self._within(timeout, self._core._message_now)
 
     async def next_event(self, timeout=None):
+        """The next event, messages and all; None if there is none in time, and only then."""
         return await self._within(timeout, self._core._event_now)
 
     def events(self):
+        """Iterates events, messages and all, as iterating the watch itself gives messages."""
         return _Events(self)
 
     @property
     def gaps(self):
+        """Gap events handed out or passed over so far."""
         return self._core.gaps
 
     @property
     def cursor(self):
+        """The place of what was last handed out, at first of the start."""
         return self._core.cursor
 
     def fileno(self):
+        """A descriptor for another event loop, this watch's own, made at the first call."""
         return self._core.fileno()
 
     async def close(self):
+        """Ends the watch: whoever waits in it is told. Again: nothing."""
         self._core.close()
 
     async def __aenter__(self):
@@ -366,7 +390,7 @@ class _Events:
 
 
 class Responder:
-    """Answers requests until it is closed."""
+    """Answers what is asked on a subject, until it or its manager is closed."""
 
     __slots__ = ("__weakref__", "_ended", "_handler", "_requests", "_tasks", "_waits")
 
@@ -385,12 +409,14 @@ class Responder:
         return self
 
     async def wait(self, timeout=None):
+        """Waits for the end, to keep a program alive. Handlers run on without it."""
         timeout = None if timeout is None else _seconds(timeout)
         await asyncio.wait([self._ended], timeout=timeout)
         if self._ended.done() and self._ended.result() is not None:
             raise self._ended.result()
 
     async def close(self):
+        """Takes no further requests; those being handled are still answered. Again: nothing."""
         self._end(None)
         self._requests.stop()
 

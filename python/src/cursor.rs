@@ -10,6 +10,7 @@ use crate::convert::{Text, count};
 use crate::error::{self, invalid};
 use crate::value::pydantic_schema;
 
+/// A place in a project's stream, from which any process can resume.
 #[pyclass(frozen, module = "libchat", from_py_object)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Cursor(pub(crate) libchat::Cursor);
@@ -22,6 +23,7 @@ impl Cursor {
         text.0.parse().map(Cursor).map_err(|cause| error::raise(py, &cause))
     }
 
+    /// The message's number in the stream, from 1 on; 0 is before the first.
     #[getter]
     fn seq(&self) -> u64 {
         self.0.seq
@@ -86,9 +88,12 @@ impl<'py> FromPyObject<'_, 'py> for CursorIn {
     }
 }
 
+/// Begins a watch or a history with the last `n` messages, at least 1; a watch goes on with what
+/// follows.
 #[pyclass(frozen, eq, hash, module = "libchat")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Last {
+    /// How many.
     #[pyo3(get)]
     pub(crate) n: u64,
 }

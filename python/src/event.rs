@@ -31,10 +31,12 @@ pub(crate) fn event_out(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
 }
 
 macro_rules! event_at_a_cursor {
-    ($class:ident, $word:literal) => {
+    ($(#[$doc:meta])* $class:ident($word:literal) { $(#[$place:meta])* cursor }) => {
+        $(#[$doc])*
         #[pyclass(frozen, eq, hash, get_all, module = "libchat")]
         #[derive(PartialEq, Eq, Hash)]
         pub(crate) struct $class {
+            $(#[$place])*
             cursor: Cursor,
         }
 
@@ -45,6 +47,7 @@ macro_rules! event_at_a_cursor {
                 $class { cursor: cursor.0 }
             }
 
+            /// The event as `libchat tail --json` prints it.
             fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
                 let dict = PyDict::new(py);
                 dict.set_item("event", $word)?;
@@ -56,14 +59,36 @@ macro_rules! event_at_a_cursor {
     };
 }
 
-event_at_a_cursor!(CaughtUp, "caught_up");
-event_at_a_cursor!(Reset, "reset");
-event_at_a_cursor!(Malformed, "malformed");
+event_at_a_cursor! {
+    /// Once in a watch: all that was stored when it began is delivered. The first event of a watch
+    /// that starts with new messages.
+    CaughtUp("caught_up") {
+        /// Everything up to here is delivered.
+        cursor
+    }
+}
+event_at_a_cursor! {
+    /// The stream was deleted and made anew, restored or rolled back; all of today's follows.
+    Reset("reset") {
+        /// The beginning of today's stream.
+        cursor
+    }
+}
+event_at_a_cursor! {
+    /// What is stored at `cursor` is no message: another program wrote it.
+    Malformed("malformed") {
+        /// Its place.
+        cursor
+    }
+}
 
+/// Messages after `after` up to `until` expired or were purged before they could be delivered.
 #[pyclass(frozen, eq, hash, get_all, module = "libchat", from_py_object)]
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Gap {
+    /// The last place before the gap.
     pub(crate) after: Cursor,
+    /// The last place within the gap.
     pub(crate) until: Cursor,
 }
 
@@ -74,6 +99,7 @@ impl Gap {
         Gap { after: after.0, until: until.0 }
     }
 
+    /// The event as `libchat tail --json` prints it.
     pub(crate) fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         dict.set_item("event", "gap")?;
@@ -84,9 +110,11 @@ impl Gap {
 }
 value!(Gap: "after", "until");
 
+/// For 10 s there has been no working source; nothing is lost, delivery waits for Resumed.
 #[pyclass(frozen, eq, hash, get_all, module = "libchat")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Stalled {
+    /// What stands in the way, for people.
     reason: String,
 }
 
@@ -97,6 +125,7 @@ impl Stalled {
         Stalled { reason: reason.0 }
     }
 
+    /// The event as `libchat tail --json` prints it.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         dict.set_item("event", "stalled")?;
@@ -106,6 +135,7 @@ impl Stalled {
 }
 value!(Stalled: "reason");
 
+/// The source works again after Stalled.
 #[pyclass(frozen, eq, hash, module = "libchat")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Resumed;
@@ -117,6 +147,7 @@ impl Resumed {
         Resumed
     }
 
+    /// The event as `libchat tail --json` prints it.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         dict.set_item("event", "resumed")?;

@@ -19,6 +19,7 @@ use crate::trace;
 use crate::wait::Face;
 use crate::watch::Watch;
 
+/// One agent in one project: all verbs. `libchat.open` makes it; it reconnects by itself.
 #[pyclass(frozen, module = "libchat")]
 pub(crate) struct Manager {
     opened: Arc<Opened>,
@@ -73,16 +74,19 @@ fn reply_out(py: Python<'_>, reply: libchat::Reply) -> PyResult<Py<PyAny>> {
 
 #[pymethods]
 impl Manager {
+    /// The project's name.
     #[getter]
     fn project(&self, py: Python<'_>) -> PyResult<String> {
         Ok(self.core(py)?.project().to_owned())
     }
 
+    /// This agent's name: the sender of what it sends.
     #[getter]
     fn agent(&self, py: Python<'_>) -> PyResult<String> {
         Ok(self.core(py)?.agent().to_owned())
     }
 
+    /// Stores one message in `thread` and waits for the server's word on it.
     #[pyo3(signature = (thread, body, *, id=None, reply_to=None, headers=None, unordered=false,
                         expect_last=None, timeout=Seconds::new(10)))]
     #[pyo3(text_signature = "($self, thread, body, *, id=None, reply_to=None, headers=None, \
@@ -114,6 +118,7 @@ impl Manager {
         self.face.run(py, send, |py, receipt| Ok(Py::new(py, Receipt::from(receipt))?.into_any()))
     }
 
+    /// Watches one thread.
     #[pyo3(signature = (thread, *, start=None, skip_own=false))]
     #[pyo3(text_signature = "($self, thread, *, start='new', skip_own=False)")]
     fn watch(
@@ -126,6 +131,7 @@ impl Manager {
         self.begin_watch(py, Which::Thread(thread), start, skip_own)
     }
 
+    /// Watches every thread of the project. As `watch` otherwise.
     #[pyo3(signature = (*, start=None, skip_own=false))]
     #[pyo3(text_signature = "($self, *, start='new', skip_own=False)")]
     fn watch_all(
@@ -137,6 +143,7 @@ impl Manager {
         self.begin_watch(py, Which::All, start, skip_own)
     }
 
+    /// Watches the threads whose short matches a NATS subject pattern. As `watch` otherwise.
     #[pyo3(signature = (pattern, *, start=None, skip_own=false))]
     #[pyo3(text_signature = "($self, pattern, *, start='new', skip_own=False)")]
     fn watch_pattern(
@@ -149,6 +156,7 @@ impl Manager {
         self.begin_watch(py, Which::Pattern(pattern.0), start, skip_own)
     }
 
+    /// Past messages of a thread, oldest first, up to the stream's end as it was at the call.
     #[pyo3(signature = (thread, *, start=None, limit=None, max_bytes=None))]
     #[pyo3(text_signature = "($self, thread, *, start='all', limit=1000, max_bytes=None)")]
     fn history(
@@ -170,6 +178,7 @@ impl Manager {
         self.face.run(py, history, |py, found| Ok(Py::new(py, history_out(py, found)?)?.into_any()))
     }
 
+    /// Every thread of the project, the most recently used first: complete, or an error.
     #[pyo3(signature = (*, timeout=Seconds::new(10)))]
     #[pyo3(text_signature = "($self, *, timeout=10.0)")]
     fn list_threads(&self, py: Python<'_>, timeout: Seconds) -> PyResult<Py<PyAny>> {
@@ -178,6 +187,8 @@ impl Manager {
         self.face.run(py, list, threads_out)
     }
 
+    /// The threads that `agent` has written in, the most recently used first: complete, or an
+    /// error.
     #[pyo3(signature = (agent, max_threads=None, *, timeout=Seconds::new(30)))]
     #[pyo3(text_signature = "($self, agent, max_threads=20, *, timeout=30.0)")]
     fn threads_for_agent(
@@ -194,6 +205,7 @@ impl Manager {
         self.face.run(py, list, threads_out)
     }
 
+    /// Sends `payload` to whoever listens on `subject` and waits for the first answer.
     #[pyo3(signature = (subject, payload=None, *, timeout=Seconds::new(30)))]
     #[pyo3(text_signature = "($self, subject, payload=b'', *, timeout=30.0)")]
     fn request(
@@ -209,6 +221,7 @@ impl Manager {
         self.face.run(py, request, reply_out)
     }
 
+    /// Asks an agent of this project: `request` on its own subject.
     #[pyo3(signature = (agent, payload, *, timeout=Seconds::new(30)))]
     #[pyo3(text_signature = "($self, agent, payload, *, timeout=30.0)")]
     fn ask(
@@ -223,6 +236,7 @@ impl Manager {
         self.face.run(py, ask, reply_out)
     }
 
+    /// Answers what is asked on `subject`, until the responder is closed.
     #[pyo3(signature = (subject, handler, *, concurrency=1, queue_group=None))]
     fn respond<'py>(
         &self,
@@ -238,6 +252,7 @@ impl Manager {
         responder.getattr("Responder")?.call_method1("_of", (requests, handler, concurrency))
     }
 
+    /// Answers what is asked of this agent: `respond` on its own subject.
     #[pyo3(signature = (handler, *, concurrency=1))]
     fn answer<'py>(
         &self,
@@ -273,6 +288,7 @@ impl Manager {
         })
     }
 
+    /// What this manager has counted since it was opened.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.core(py)?.stats();
         let dict = PyDict::new(py);
@@ -293,6 +309,7 @@ impl Manager {
         Ok(dict)
     }
 
+    /// Ends everything this manager started, within 2 s. Again: nothing.
     fn close(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let closing = self.opened.close(py)?;
         let close = async move {

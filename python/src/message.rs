@@ -16,6 +16,7 @@ use crate::cursor::{Cursor, CursorIn};
 use crate::error::{self, invalid};
 use crate::value::value;
 
+/// A stored message.
 #[pyclass(frozen, eq, hash, module = "libchat")]
 pub(crate) struct Message(Arc<libchat::Message>);
 
@@ -95,61 +96,73 @@ impl Message {
         Ok(Message(Arc::new(message)))
     }
 
+    /// The sender's id of this message: 32 hex digits unless the sender chose one.
     #[getter]
     fn id(&self) -> &str {
         &self.0.id
     }
 
+    /// Who wrote it, as the sender says; nothing proves it.
     #[getter]
     fn sender(&self) -> &str {
         &self.0.sender
     }
 
+    /// The thread's name; "" if the sender did not store it, or it is not the name of `short`.
     #[getter]
     fn thread(&self) -> &str {
         self.0.thread.as_deref().unwrap_or_default()
     }
 
+    /// The thread's 8 hex digits, from the subject it was stored under.
     #[getter]
     fn short(&self) -> &str {
         self.0.short.as_str()
     }
 
+    /// The text.
     #[getter]
     fn body(&self) -> &str {
         &self.0.body
     }
 
+    /// The id of the message this one answers.
     #[getter]
     fn reply_to(&self) -> Option<&str> {
         self.0.reply_to.as_deref()
     }
 
+    /// The sender's clock when it was sent, UTC, to the microsecond.
     #[getter]
     fn sent_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
         time_out(py, self.0.sent_at)
     }
 
+    /// The server's clock when it was stored, UTC, to the microsecond.
     #[getter]
     fn time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
         time_out(py, self.0.time)
     }
 
+    /// The same in Unix nanoseconds, exactly.
     #[getter(time_ns)]
     fn py_time_ns(&self) -> i128 {
         self.time_ns()
     }
 
+    /// Its place in the stream: resume from here to get what follows.
     #[getter]
     fn cursor(&self) -> Cursor {
         Cursor(self.0.cursor)
     }
 
+    /// Header fields, `traceparent` among them where the sender gave one.
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyMappingProxy>> {
         headers_out(py, &self.0.headers)
     }
 
+    /// The message as `libchat read --json` prints it: times RFC 3339, the cursor as text.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         dict.set_item("id", &self.0.id)?;
@@ -185,11 +198,15 @@ pub(crate) fn short_in(py: Python<'_>, short: Option<Text>) -> PyResult<Short> {
     text.parse().map_err(|cause| error::raise(py, &cause))
 }
 
+/// Proof that a message is stored.
 #[pyclass(frozen, eq, hash, get_all, module = "libchat")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Receipt {
+    /// The message's id: the caller's, or the one drawn for it.
     id: String,
+    /// Where it is stored; None if this agent may not read the stream's information.
     cursor: Option<Cursor>,
+    /// It was stored before, under the same id; the cursor is the first copy's.
     duplicate: bool,
 }
 
@@ -208,6 +225,7 @@ impl Receipt {
         Receipt { id: id.0, cursor: cursor.map(|cursor| cursor.0), duplicate }
     }
 
+    /// The receipt as `libchat send --json` prints it.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         dict.set_item("id", &self.id)?;
@@ -218,6 +236,7 @@ impl Receipt {
 }
 value!(Receipt: "id", "cursor", "duplicate");
 
+/// What a handler is asked.
 #[pyclass(frozen, eq, module = "libchat")]
 #[derive(PartialEq)]
 pub(crate) struct Request {
@@ -250,16 +269,19 @@ impl Request {
         }
     }
 
+    /// The subject it came on.
     #[getter]
     fn subject(&self) -> &str {
         &self.subject
     }
 
+    /// What is asked: any bytes.
     #[getter]
     fn payload<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.payload)
     }
 
+    /// Header fields, `traceparent` among them where the sender gave one.
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyMappingProxy>> {
         headers_out(py, &self.headers)
@@ -271,6 +293,7 @@ impl Request {
         hasher.finish()
     }
 
+    /// The request as a dict of its fields.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         dict.set_item("subject", &self.subject)?;

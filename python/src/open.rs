@@ -35,6 +35,7 @@ impl<'py> FromPyObject<'_, 'py> for Servers {
     }
 }
 
+/// Connects, and opens `project` as `agent`, making the project's stream if there is none.
 #[pyfunction]
 #[pyo3(signature = (project=None, agent=None, *, servers=None, context=None, creds=None, nkey=None,
                     user=None, password=None, token=None, tls_ca=None, tls_cert=None, tls_key=None,
@@ -91,11 +92,7 @@ pub(crate) fn open(
         timeout: Some(timeout.0),
         ..ConnectOptions::default()
     };
-    let retention = match max_retention_age {
-        None => Retention::Keep,
-        Some(age) if age.0.is_zero() => Retention::Unbounded,
-        Some(age) => Retention::MaxAge(age.0),
-    };
+    let retention = retention(max_retention_age);
     let max_subscribers = max_subscribers.map_or(Ok(1024), |it| size("max_subscribers", it))?;
     let mut options = OpenOptions { create, retention, max_subscribers, timeout: timeout.0 };
     log::keep(py)?;
@@ -117,6 +114,14 @@ pub(crate) fn open(
         let opened = Arc::new(Opened::new(core, connection));
         Ok(Py::new(py, Manager::new(opened, later))?.into_any())
     })
+}
+
+fn retention(max_age: Option<Seconds>) -> Retention {
+    match max_age {
+        None => Retention::Keep,
+        Some(age) if age.0.is_zero() => Retention::Unbounded,
+        Some(age) => Retention::MaxAge(age.0),
+    }
 }
 
 /// What is given, or what the variable says.

@@ -13,19 +13,25 @@ use crate::event::Gap;
 use crate::message::{Message, short_in};
 use crate::value::{_build, value};
 
+/// One thread of a listing. Every verb that takes a thread takes it.
 #[pyclass(frozen, eq, hash, module = "libchat")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct ThreadSummary {
+    /// Its name; "" if the last message does not carry it.
     #[pyo3(get)]
     pub(crate) name: String,
     pub(crate) short: Short,
     last_activity: Option<OffsetDateTime>,
+    /// How many messages are stored in it, malformed ones included.
     #[pyo3(get)]
     message_count: u64,
+    /// Who wrote the last message; "" if the newest 33 payloads are malformed.
     #[pyo3(get)]
     last_sender: String,
+    /// The last message's text.
     #[pyo3(get)]
     last_body: String,
+    /// The place of the newest message, malformed or not.
     #[pyo3(get)]
     cursor: Cursor,
 }
@@ -75,16 +81,20 @@ impl ThreadSummary {
         })
     }
 
+    /// Its 8 hex digits.
     #[getter]
     fn short(&self) -> &str {
         self.short.as_str()
     }
 
+    /// When the last message was stored, by the server's clock, UTC; None if the newest 33 payloads
+    /// are malformed.
     #[getter]
     fn last_activity<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
         self.last_activity.map(|time| time_out(py, time)).transpose()
     }
 
+    /// The thread as `libchat threads --json` prints it.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         dict.set_item("name", &self.name)?;
@@ -100,15 +110,20 @@ impl ThreadSummary {
 value!(ThreadSummary: "name", "short", "last_activity", "message_count", "last_sender", "last_body",
                       "cursor");
 
+/// Past messages, oldest first: a sequence that also says where it ended and what was missing.
 #[pyclass(frozen, sequence, module = "libchat")]
 pub(crate) struct History {
     messages: Py<PyTuple>,
+    /// A bound was reached before the end: go on from `next`.
     #[pyo3(get)]
     truncated: bool,
+    /// Where this page ended: pass it as `start` to go on, now or later.
     #[pyo3(get)]
     next: Cursor,
+    /// What expired or was purged while it was read.
     #[pyo3(get)]
     gaps: Py<PyTuple>,
+    /// How many stored payloads were no message.
     #[pyo3(get)]
     malformed: u64,
 }
@@ -203,11 +218,13 @@ impl History {
         self.messages.bind(py).call_method1(intern!(py, "count"), (value,))
     }
 
+    /// The messages as a tuple.
     #[getter]
     fn messages(&self, py: Python<'_>) -> Py<PyTuple> {
         self.messages.clone_ref(py)
     }
 
+    /// The page and its messages as JSON has them.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dicts = |values: &Py<PyTuple>| {
             let each = values.bind(py).iter().map(|it| it.call_method0(intern!(py, "to_dict")));

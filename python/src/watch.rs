@@ -18,6 +18,7 @@ use crate::message::Message;
 use crate::opened::Opened;
 use crate::wait::{Kept, until};
 
+/// What happens in one thread or many, once each and in stream order, until it is closed.
 #[pyclass(frozen, module = "libchat")]
 pub(crate) struct Watch {
     core: Kept<Arc<libchat::Watch>>,
@@ -99,32 +100,38 @@ impl Watch {
         self.step(py, step)
     }
 
+    /// The next message; None if there is none in time, and only then.
     #[pyo3(signature = (timeout=None))]
     fn next(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Message>> {
         let step = self.wait_message(py, timeout.map(|timeout| timeout.0))?;
         raised(py, step)
     }
 
+    /// The next event, messages and all; None if there is none in time, and only then.
     #[pyo3(signature = (timeout=None))]
     fn next_event(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Option<Py<PyAny>>> {
         let step = self.wait(py, timeout.map(|timeout| timeout.0))?;
         raised(py, step)?.map(|event| event_out(py, event)).transpose()
     }
 
+    /// Iterates events, messages and all, as iterating the watch itself gives messages.
     fn events(slf: Py<Watch>) -> Events {
         Events { watch: slf }
     }
 
+    /// Gap events handed out or passed over so far.
     #[getter]
     fn gaps(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.core.get(py)?.gaps())
     }
 
+    /// The place of what was last handed out, at first of the start.
     #[getter]
     fn cursor(&self, py: Python<'_>) -> PyResult<Cursor> {
         Ok(Cursor(self.core.get(py)?.cursor()))
     }
 
+    /// A descriptor for event loops, this watch's own, made at the first call.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
         let core = self.core.get(py)?;
         if let Some(fd) = self.fd.get() {
@@ -135,6 +142,7 @@ impl Watch {
         Ok(self.fd.get_or_init(|| fd).as_raw_fd())
     }
 
+    /// Ends the watch, from any thread: whoever waits in it is told. Again: nothing.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.closed.store(true, Ordering::Relaxed);
         self.core.get(py)?.stop();
