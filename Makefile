@@ -56,11 +56,13 @@ bench: .venv/made ## measure, beside rivals, and write bench/README.md
 install: ## install headers, libraries and the program: PREFIX=/usr/local LIBDIR=lib DESTDIR=
 	PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' scripts/install
 
-demo: .venv/made ## show agents, one of them in C, that talk through a server of their own
+demo: .venv/made ## show agents in Rust, C and Python that talk through a server of their own
 	cargo build --release -q -p libchat-ffi -p libchat --lib --example demo
 	$(CC) -std=c99 -O1 -pthread -Iinclude -o target/release/agent examples/c/agent.c \
 		target/release/libchat.a -lm -ldl
-	target/release/examples/demo C=target/release/agent
+	.venv/bin/pip install -q --force-reinstall --no-deps "$$(scripts/wheel release target/wheels)"
+	target/release/examples/demo C=target/release/agent \
+		'Python=.venv/bin/python examples/python/agent.py'
 
 clean: ## remove all that was built or installed here
 	cargo clean

@@ -268,6 +268,11 @@ impl Responder {
         }
     }
 
+    /// Returns when it was stopped or its manager closed.
+    pub async fn stopped(&self) {
+        self.stopped.cancelled().await;
+    }
+
     /// Takes no further requests; those already handed out can still be answered.
     pub fn stop(&self) {
         self.stopped.cancel();

@@ -2,16 +2,15 @@
 //! own, waits in the caller's thread, and a check for forked processes.
 //!
 //! It changes with the faces that are built on it; programs in Rust need none of it.
-#![allow(unsafe_code)] // signal masks
+#![allow(unsafe_code)] // signal masks, forks
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::panic::AssertUnwindSafe;
-use std::process;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -103,20 +102,26 @@ impl Drop for Mask {
     }
 }
 
-/// The process that opened something first.
-static OWNER: AtomicU32 = AtomicU32::new(0);
+/// Whether this process was forked from one that had claimed it.
+static IS_FORKED: AtomicBool = AtomicBool::new(false);
 
 /// Notes that this process is about to open something that does not survive a fork.
 pub fn claim_process() {
-    // Fails when it was claimed before, perhaps by this very process.
-    let _ = OWNER.compare_exchange(0, process::id(), Ordering::Relaxed, Ordering::Relaxed);
+    extern "C" fn forked() {
+        IS_FORKED.store(true, Ordering::Relaxed);
+    }
+    static CLAIM: Once = Once::new();
+    CLAIM.call_once(|| {
+        // SAFETY: a store is all that it does in the child, which no lock can hold up. It fails for
+        // want of memory only, and then what a child does is as undefined as with any other library.
+        unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+    });
 }
 
 /// Whether this process was forked from one that had opened something: its locks may be held and
 /// its threads are gone, so that nothing of libchat may be touched.
 pub fn is_forked() -> bool {
-    let owner = OWNER.load(Ordering::Relaxed);
-    owner != 0 && owner != process::id()
+    IS_FORKED.load(Ordering::Relaxed)
 }
 
 /// Why a call has no result of its own.
@@ -186,6 +191,8 @@ impl Runtime {
         call: impl Future<Output = Result<T, Error>> + Send + 'static,
         then: impl FnOnce(Result<Result<T, Error>, Broken>) + Send + 'static,
     ) -> Task {
+        // Boxed: what wraps it would hold it twice.
+        let call = Box::pin(call);
         self.spawn(async move {
             let ended = AssertUnwindSafe(call).catch_unwind().await;
             then(ended.map_err(|_| Broken::Panicked));

@@ -60,16 +60,46 @@ pub(crate) struct Pull {
     messages: Subscriber,
     shape: Shape,
     consumer_seq: u64,
-    /// Messages asked for and not yet delivered or given back.
-    asked: usize,
-    /// Whether anything came since the last request, and the bytes that one asked for.
-    since_request: usize,
+    asked: Asked,
+    /// What the next request asks for: more than the shape says where one message is larger.
     max_bytes: usize,
     alive: Instant,
     /// Messages of the filter not yet delivered, as last heard.
     pub(crate) pending: u64,
     /// The stream sequence before the first this consumer may deliver.
     before: u64,
+}
+
+/// What was asked for and is neither delivered nor given back.
+///
+/// The server serves its requests in turn, so only their sum is known, but that to the byte: it
+/// counts a delivery as [`Message::length`] does, and a status gives back what its request has
+/// left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Asked {
+    /// Whether it is time to ask for more. The bytes tell where the messages do not: a request
+    /// that a delivery fills to the last byte ends without a status (nats-server 2.15), and the
+    /// messages it has left are never given back.
+    fn is_low(self, shape: Shape) -> bool {
+        self.messages <= shape.batch / 2 || self.bytes <= shape.max_bytes / 2
+    }
+
+    fn more(&mut self, request: Asked) {
+        self.messages += request.messages;
+        self.bytes += request.bytes;
+    }
+
+    fn less(&mut self, used: Asked) {
+        self.bytes = self.bytes.saturating_sub(used.bytes);
+        // No request lives without bytes.
+        self.messages =
+            if self.bytes == 0 { 0 } else { self.messages.saturating_sub(used.messages) };
+    }
 }
 
 /// What a consumer would deliver.
@@ -146,8 +176,7 @@ impl Pull {
             messages,
             shape,
             consumer_seq: 0,
-            asked: 0,
-            since_request: 1,
+            asked: Asked::default(),
             max_bytes: shape.max_bytes,
             alive: Instant::now(),
             pending: 0,
@@ -237,7 +266,7 @@ impl Pull {
             None => Some(self.delivered(message)),
             Some(status) => self.status(status, &message),
         };
-        if self.asked <= self.shape.batch / 2 {
+        if self.asked.is_low(self.shape) {
             // The publish only has to reach the client's queue; where that is full the next message
             // asks again.
             if let Some(Err(cause)) = self.ask_now() {
@@ -256,8 +285,7 @@ impl Pull {
         }
         self.consumer_seq = delivery.consumer_seq;
         self.pending = delivery.pending;
-        self.asked = self.asked.saturating_sub(1);
-        self.since_request += 1;
+        self.asked.less(Asked { messages: 1, bytes: message.length });
         self.max_bytes = self.shape.max_bytes;
         let stored = Stored {
             subject: message.subject.into_string(),
@@ -283,14 +311,13 @@ impl Pull {
         if !ended {
             return Some(self.fault(&format!("{} {description}", status.as_u16())));
         }
-        let returned =
-            number(message.headers.as_ref(), "Nats-Pending-Messages").unwrap_or_default();
-        self.asked = self.asked.saturating_sub(usize::try_from(returned).unwrap_or(usize::MAX));
-        if self.since_request == 0
+        let given_back = given_back(message.headers.as_ref());
+        self.asked.less(given_back);
+        if given_back.bytes >= self.max_bytes
             && description.eq_ignore_ascii_case("message size exceeds maxbytes")
         {
-            // One message is larger than what is asked for at once; the server's limit may once
-            // have been higher than it is now.
+            // A whole request is too small for one message; the server's limit may once have been
+            // higher than it is now.
             self.max_bytes = (self.max_bytes * 2).max(self.stream.link.max_payload() + (64 << 10));
             if self.max_bytes > LARGEST {
                 return Some(self.fault("a message larger than any server takes"));
@@ -320,8 +347,7 @@ impl Pull {
     }
 
     fn asked_for(&mut self) {
-        self.asked += self.shape.batch;
-        self.since_request = 0;
+        self.asked.more(Asked { messages: self.shape.batch, bytes: self.max_bytes });
     }
 
     fn fault(&self, why: &str) -> Pulled {
@@ -375,6 +401,15 @@ fn ends_a_request(description: &str) -> bool {
         .any(|end| description.eq_ignore_ascii_case(end))
 }
 
+/// What the request that a status ends has left.
+fn given_back(headers: Option<&HeaderMap>) -> Asked {
+    let left = |name| {
+        let number = number(headers, name).unwrap_or_default();
+        usize::try_from(number).unwrap_or(usize::MAX)
+    };
+    Asked { messages: left("Nats-Pending-Messages"), bytes: left("Nats-Pending-Bytes") }
+}
+
 fn number(headers: Option<&HeaderMap>, name: &str) -> Option<u64> {
     headers?.get(name)?.as_str().parse().ok()
 }
@@ -383,4 +418,79 @@ fn rfc3339(ns: i64) -> String {
     use time::format_description::well_known::Rfc3339;
     // Four-digit years always format.
     crate::stored::from_unix_ns(ns).format(&Rfc3339).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SHAPE: Shape = Shape { batch: 8, max_bytes: 64, heartbeat: EXPIRES, live: false };
+
+    /// The requests a server holds, served as nats-server 2.15 does.
+    #[derive(Default)]
+    struct Server {
+        requests: VecDeque<Asked>,
+        /// What it has sent and nobody has read.
+        sent: VecDeque<Asked>,
+    }
+
+    impl Server {
+        /// `false`: no request is left.
+        fn deliver(&mut self, size: usize) -> bool {
+            while let Some(mut request) = self.requests.pop_front() {
+                if size > request.bytes {
+                    self.sent.push_back(request);
+                    continue;
+                }
+                let delivery = Asked { messages: 1, bytes: size };
+                self.sent.push_back(delivery);
+                request.messages -= 1;
+                request.bytes -= size;
+                match request {
+                    Asked { bytes: 0, .. } => {}
+                    Asked { messages: 0, .. } => self.sent.push_back(request),
+                    _ => self.requests.push_back(request),
+                }
+                return true;
+            }
+            false
+        }
+    }
+
+    proptest! {
+        /// However far a reader is behind, and wherever requests end.
+        #[test]
+        fn a_server_without_a_request_is_asked_again(
+            sizes in prop::collection::vec((1..=SHAPE.max_bytes, 0..6usize), 1..200),
+        ) {
+            let request = Asked { messages: SHAPE.batch, bytes: SHAPE.max_bytes };
+            let mut server = Server { requests: [request].into(), ..Default::default() };
+            let mut asked = request;
+            let mut read = |server: &mut Server, most: usize| {
+                for _ in 0..most {
+                    let Some(sent) = server.sent.pop_front() else { break };
+                    asked.less(sent);
+                    if asked.is_low(SHAPE) {
+                        asked.more(request);
+                        server.requests.push_back(request);
+                    }
+                }
+                asked
+            };
+            for (size, reads) in sizes {
+                while !server.deliver(size) {
+                    let asked = read(&mut server, usize::MAX);
+                    prop_assert!(!server.requests.is_empty(), "nothing more comes: {asked:?}");
+                    let bytes: usize = server.requests.iter().map(|it| it.bytes).sum();
+                    prop_assert_eq!(asked.bytes, bytes);
+                    prop_assert!(bytes <= 2 * SHAPE.max_bytes, "{} bytes", bytes);
+                }
+                read(&mut server, reads);
+            }
+        }
+    }
 }

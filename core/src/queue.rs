@@ -214,14 +214,12 @@ impl Queue {
     }
 
     pub(crate) fn try_pop(&self) -> Option<Result<Event, Error>> {
-        let next = self.change(State::pop)?;
-        self.room.notify_one();
-        Some(next)
+        self.free(State::pop)
     }
 
     /// Appends up to `max` events to `taken`, as many as there are.
     pub(crate) fn take(&self, max: usize, taken: &mut Vec<Event>) -> Result<(), Error> {
-        let ended = self.change(|state| {
+        self.free(|state| {
             for _ in 0..max {
                 match state.pop() {
                     Some(Ok(event)) => taken.push(event),
@@ -230,9 +228,25 @@ impl Queue {
                 }
             }
             Ok(())
-        });
-        self.room.notify_one();
-        ended
+        })
+    }
+
+    /// Changes the state by reading from it, and tells whoever waits for room once there is so much
+    /// that filling it is worth a reader.
+    fn free<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let (was_roomy, was_empty) = (self.is_roomy(&state), state.entries.is_empty());
+        let done = read(&mut state);
+        self.tell(&mut state);
+        let is_emptied = state.entries.is_empty() && !was_empty;
+        if is_emptied || (self.is_roomy(&state) && !was_roomy) {
+            self.room.notify_one();
+        }
+        done
+    }
+
+    fn is_roomy(&self, state: &State) -> bool {
+        state.entries.len() <= self.events_max / 2 && state.bytes <= self.bytes_max / 2
     }
 
     /// Waits, in the caller's own thread, until there is something to take; `None`: for ever.
@@ -298,9 +312,7 @@ impl Queue {
     /// Waits until half of the queue is free, so that filling it again is worth a reader.
     pub(crate) async fn room(&self) {
         self.wait(|state| {
-            let half_empty =
-                state.entries.len() <= self.events_max / 2 && state.bytes <= self.bytes_max / 2;
-            state.entries.is_empty() || (half_empty && !self.budget.is_spent())
+            state.entries.is_empty() || (self.is_roomy(state) && !self.budget.is_spent())
         })
         .await;
     }

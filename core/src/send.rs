@@ -143,19 +143,20 @@ impl Sending {
     /// Stores the message, or says which of two happened: unknown, or not stored.
     pub(crate) async fn run(mut self) -> Result<Receipt, Error> {
         let subject = self.sender.stream.project.subject(&self.outgoing.short);
-        let result = match self.outgoing.cancel.clone() {
-            None => self.in_turn(&subject).await,
-            Some(cancel) => {
-                let stop = self.stop.clone();
-                let mut call = std::pin::pin!(self.in_turn(&subject));
-                tokio::select! {
+        let (stop, cancel) = (self.stop.clone(), self.outgoing.cancel.clone());
+        let result = {
+            // Boxed: each future around this one would hold it twice, and be copied everywhere.
+            let mut call = Box::pin(self.in_turn(&subject));
+            match cancel {
+                None => call.await,
+                Some(cancel) => tokio::select! {
                     biased;
                     () = cancel.fired() => {
                         stop.cancel();
                         call.await
                     }
                     result = &mut call => result,
-                }
+                },
             }
         };
         let Outgoing { id, id_given, .. } = &self.outgoing;

@@ -15,7 +15,7 @@ fn soon() -> RequestOptions {
 async fn an_ask_is_answered() {
     let server = TestServer::start();
     let (ana, ben) = (server.open("ana").await, server.open("ben").await);
-    let mut asks = ben.answer(RespondOptions::default()).await.expect("answers");
+    let asks = ben.answer(RespondOptions::default()).await.expect("answers");
     let answering = tokio::spawn(async move {
         let request = asks.next().await.expect("a request");
         assert_eq!(request.subject(), "demo.ask.ben");
@@ -46,7 +46,7 @@ async fn an_agent_that_is_away_is_said_at_once() {
 async fn silence_is_a_timeout_and_a_failed_handler_is_remote() {
     let server = TestServer::start();
     let (ana, ben) = (server.open("ana").await, server.open("ben").await);
-    let mut asks = ben.answer(RespondOptions::default()).await.expect("answers");
+    let asks = ben.answer(RespondOptions::default()).await.expect("answers");
     let brief = RequestOptions { timeout: Duration::from_millis(200), ..Default::default() };
     let error = ana.ask("ben", "1", brief).await.expect_err("no answer yet");
     assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -80,7 +80,7 @@ async fn asks_fail_with_a_bad_code(request: libchat::Request) -> libchat::Error 
 async fn a_plain_requester_gets_no_reply_when_the_handler_fails() {
     let server = TestServer::start();
     let ben = server.open("ben").await;
-    let mut asks = ben.answer(RespondOptions::default()).await.expect("answers");
+    let asks = ben.answer(RespondOptions::default()).await.expect("answers");
     let answering = tokio::spawn(async move {
         asks.next().await.expect("the first").fail("x", "y").await.expect("nothing to send");
         asks.next().await.expect("the second").reply("fine").await.expect("sent");
@@ -112,7 +112,7 @@ async fn more_requests_than_a_handler_takes_are_answered_busy() {
 async fn an_answer_that_is_too_large_is_said_to_both() {
     let server = TestServer::with_config("max_payload: 64KB");
     let (ana, ben) = (server.open("ana").await, server.open("ben").await);
-    let mut asks = ben.answer(RespondOptions::default()).await.expect("answers");
+    let asks = ben.answer(RespondOptions::default()).await.expect("answers");
     let answering = async { asks.next().await.expect("asked").reply("x".repeat(70_000)).await };
     let (asked, answered) = tokio::join!(ana.ask("ben", "?", soon()), answering);
     assert_eq!(asked.expect_err("too large").remote_code(), Some("too_large"));
@@ -124,8 +124,8 @@ async fn a_queue_group_shares_requests_and_without_one_the_first_answer_wins() {
     let server = TestServer::start();
     let (ana, ben) = (server.open("ana").await, server.open("ben").await);
     let group = || RespondOptions { queue_group: Some("g".into()), ..Default::default() };
-    let mut one = ben.respond("jobs.do", group()).await.expect("responds");
-    let mut two = ana.respond("jobs.do", group()).await.expect("responds");
+    let one = ben.respond("jobs.do", group()).await.expect("responds");
+    let two = ana.respond("jobs.do", group()).await.expect("responds");
     let share = tokio::spawn(async move {
         let mut shares = (0, 0);
         for _ in 0..40 {
@@ -149,7 +149,7 @@ async fn a_queue_group_shares_requests_and_without_one_the_first_answer_wins() {
 async fn a_responder_answers_again_after_a_restart() {
     let mut server = TestServer::start();
     let (ana, ben) = (server.open("ana").await, server.open("ben").await);
-    let mut asks = ben.answer(RespondOptions::default()).await.expect("answers");
+    let asks = ben.answer(RespondOptions::default()).await.expect("answers");
     tokio::spawn(async move {
         while let Ok(request) = asks.next().await {
             request.reply("here").await.expect("sent");

@@ -15,7 +15,7 @@ async fn close_ends_watches_and_responders_and_every_later_call() {
     let server = TestServer::start();
     let ana = Arc::new(server.open("ana").await);
     let watch = ana.watch("plan", WatchOptions::default()).await.expect("watches");
-    let mut responder = ana.answer(RespondOptions::default()).await.expect("answers");
+    let responder = ana.answer(RespondOptions::default()).await.expect("answers");
     assert_eq!(events(&watch, 1).await, ["caught up"]);
     let waiting = tokio::spawn(async move {
         let watched = watch.next().await.map(drop);
@@ -114,7 +114,7 @@ async fn closing_the_connection_closes_its_managers() {
     let connection = server.connect().await;
     let ana = connection.open("demo", "ana", Default::default()).await.expect("opens");
     let watch = ana.watch("plan", WatchOptions::default()).await.expect("watches");
-    let mut responder = ana.answer(RespondOptions::default()).await.expect("answers");
+    let responder = ana.answer(RespondOptions::default()).await.expect("answers");
     assert_eq!(events(&watch, 1).await, ["caught up"]);
     within("close", connection.close()).await;
     let ended = within("the watch", watch.next_event()).await.map(drop).expect_err("closed");

@@ -88,7 +88,7 @@ async fn the_longest_timeout_is_no_panic() {
     let options = RequestOptions { timeout, ..Default::default() };
     ana.request("x.y", "", options.clone()).await.map(drop).expect_err("nobody is there");
     let options = libchat::RespondOptions { timeout, ..Default::default() };
-    let mut asks = ana.answer(options).await.expect("answers");
+    let asks = ana.answer(options).await.expect("answers");
     let options = RequestOptions { timeout, ..Default::default() };
     let (asked, ()) = tokio::join!(ana.ask("ana", "?", options), async {
         asks.next().await.expect("a request").reply("!").await.expect("sent");

@@ -78,7 +78,7 @@ fn a_responder_goes_on_in_a_runtime_of_one_thread() {
         runtime.expect("a runtime").block_on(async {
             let mut server = TestServer::start();
             let ana = open_impatient(&server).await;
-            let mut asks = ana.answer(RespondOptions::default()).await.expect("answers");
+            let asks = ana.answer(RespondOptions::default()).await.expect("answers");
             long_outage(&server, &ana).await;
             server.restart();
             eventually("ana is back", || async { ana.stats().connected }).await;

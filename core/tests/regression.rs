@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::sync::mpsc;
 use std::time::Duration;
 
+use common::proxy::{Fate, Proxy};
 use common::*;
-use libchat::{OpenOptions, Retention, SendOptions, Start, WatchOptions};
+use libchat::{HistoryOptions, OpenOptions, Retention, SendOptions, Start, WatchOptions};
 use serde_json::json;
 
 /// A header block that async-nats refuses, as any other client may store.
@@ -75,4 +77,50 @@ async fn nothing_queued_is_sent_after_a_long_outage() {
     let bulk = ana.history("bulk", Default::default()).await.expect("history");
     assert_eq!(bulk.messages.len(), stored, "the server was frozen until it was killed");
     eventually("the old client's tasks end", || async { metrics.num_alive_tasks() <= tasks }).await;
+}
+
+/// A request for messages whose bytes one of them fills to the last is over without a word from the
+/// server. What it had not used of its number of messages was awaited for ever, so nothing more was
+/// asked for, and only 2.5 s of silence made a new consumer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_filled_to_the_last_byte_is_followed_by_another() {
+    /// Bytes asked for at once by whoever reads the past.
+    const AT_ONCE: usize = 1 << 20;
+    let server = TestServer::start();
+    let (tell, told) = mpsc::channel();
+    let proxy = Proxy::start(&server, move |frame| {
+        let what = match frame {
+            it if it.is_delivery() => it.size().to_string(),
+            it if it.ends_a_request() => "the server ends a request".to_owned(),
+            it if it.says("consumer_create_response") => "a consumer is made".to_owned(),
+            _ => return Fate::Pass,
+        };
+        // The test may have ended.
+        let _ = tell.send(what);
+        Fate::Pass
+    });
+    let ana = proxy.await.open("ana").await;
+    let short = libchat::thread_short("demo", "plan").expect("a short");
+    let subject = format!("chat.demo.{short}");
+    let payload = |n: usize, zeros: usize| {
+        let body = "0".repeat(zeros) + &n.to_string();
+        json!({"id": "1", "from": "ben", "thread": short.as_str(), "body": body,
+            "timestamp": "2026-01-02T03:04:05Z"})
+        .to_string()
+    };
+    server.store(&subject, payload(0, 0).as_bytes()).await;
+    let first = ana.history("plan", HistoryOptions::default()).await.expect("history");
+    let size: usize = told.try_iter().filter_map(|it| it.parse::<usize>().ok()).sum();
+    // No number in a delivery's reply has more than one digit, so all have the same overhead.
+    for n in 1..9 {
+        server.store(&subject, payload(n, AT_ONCE - size).as_bytes()).await;
+    }
+    let options = HistoryOptions { start: Start::After(first.next), ..Default::default() };
+    let page = ana.history("plan", options).await.expect("history");
+    let read: Vec<usize> =
+        page.messages.iter().map(|it| it.body.parse().expect("a number")).collect();
+    assert_eq!(read, (1..9).collect::<Vec<_>>());
+    let mut expected = vec!["a consumer is made".to_owned()];
+    expected.extend((1..9).map(|_| AT_ONCE.to_string()));
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), expected);
 }

@@ -28,7 +28,7 @@ accounts {{
 async fn a_refused_publish_does_not_end_a_responder_of_the_same_subject() {
     let server = TestServer::with_config(&accounts(r#""jobs.do""#));
     let (agent, admin) = (open_as(&server, "agent").await, open_as(&server, "admin").await);
-    let mut jobs = agent.respond("jobs.do", RespondOptions::default()).await.expect("may listen");
+    let jobs = agent.respond("jobs.do", RespondOptions::default()).await.expect("may listen");
     let options = || RequestOptions { timeout: Duration::from_secs(10), ..Default::default() };
     let error = agent.request("jobs.do", "", options()).await.map(drop).expect_err("may not ask");
     assert_eq!(error.kind(), libchat::ErrorKind::Unauthorized, "{error:#}");

@@ -113,7 +113,7 @@ impl Responder {
         drop(end);
     }
 
-    async fn listen(self: &Arc<Responder>, mut core: libchat::Responder, concurrency: usize) {
+    async fn listen(self: &Arc<Responder>, core: libchat::Responder, concurrency: usize) {
         let permits = Arc::new(Semaphore::new(concurrency));
         loop {
             let next = async {

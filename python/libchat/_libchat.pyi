@@ -931,7 +931,7 @@ class Manager:
             handler: gets the request, gives the answer: any bytes; a str goes as UTF-8. When it
                 raises Remote, the one who asks gets that; any other exception is logged, and told
                 as Remote "handler_failed" without its text.
-            concurrency: how many handlers may run at once, at least 1.
+            concurrency: how many handlers may run at once, 1 to 1,024.
             queue_group: share the requests with the other responders of this group. None: every
                 responder gets each.
 
@@ -969,7 +969,7 @@ class Manager:
 
         Args:
             handler: as in `respond`.
-            concurrency: how many handlers may run at once, at least 1.
+            concurrency: how many handlers may run at once, 1 to 1,024.
 
         >>> def answer(request: libchat.Request) -> str:
         ...     raise libchat.Remote("no_such_city", "I know Paris and Rome only")
@@ -1042,6 +1042,7 @@ class Events:
 @final
 class Requests:
     def next(self) -> tuple[Request, Answer]: ...
+    def stopped(self, timeout: Duration | None) -> bool: ...
     def stop(self) -> None: ...
 
 @final

@@ -1,22 +1,28 @@
 """Runs handlers of requests: on daemon threads here, as tasks in `libchat.aio`."""
 
 import contextlib
+import copy
 import logging
+import operator
 import sys
 import threading
 
-from libchat._libchat import _check_code, _check_process, _seconds
+from libchat._libchat import _check_code
 from libchat.errors import Closed, Error, InvalidArgument, Remote
 
 _LOGGER = logging.getLogger("libchat")
+
+# More handlers at once than this are a mistake.
+_CONCURRENCY_MAX = 1024
 
 
 def check(handler, concurrency):
     """Refuses what cannot be a handler, before anything listens."""
     if not callable(handler):
         raise TypeError(f"handler: expected a callable, got {type(handler).__name__}")
-    if concurrency < 1:
-        raise InvalidArgument(f"concurrency {concurrency}: must be 1 or more")
+    if not 1 <= operator.index(concurrency) <= _CONCURRENCY_MAX:
+        text = f"concurrency {concurrency}: must be between 1 and {_CONCURRENCY_MAX}"
+        raise InvalidArgument(text)
 
 
 def failure(error):
@@ -45,7 +51,7 @@ def tracing(headers):
 class Responder:
     """Answers what is asked on a subject, until it or its manager is closed."""
 
-    __slots__ = ("_ended", "_error", "_handler", "_requests")
+    __slots__ = ("_closed", "_error", "_handler", "_requests")
 
     def __init__(self):
         raise TypeError("a Responder is made by a Manager's respond or answer")
@@ -55,8 +61,8 @@ class Responder:
         self = object.__new__(cls)
         self._requests = requests
         self._handler = handler
-        self._ended = threading.Event()
-        self._error = None
+        self._closed = False
+        self._error = Closed("the manager is closed")
         for number in range(concurrency):
             name = f"libchat-handler-{number}"
             threading.Thread(target=self._serve, name=name, daemon=True).start()
@@ -64,16 +70,12 @@ class Responder:
 
     def wait(self, timeout=None):
         """Waits for the end, to keep a program alive. Handlers run on without it."""
-        _check_process()
-        # More than a lock can count is for ever.
-        timeout = None if timeout is None else min(_seconds(timeout), threading.TIMEOUT_MAX)
-        self._ended.wait(timeout)
-        if self._error is not None:
-            raise self._error
+        if self._requests.stopped(timeout) and not self._closed:
+            raise copy.copy(self._error)
 
     def close(self):
         """Takes no further requests; those being handled are still answered. Again: nothing."""
-        self._ended.set()
+        self._closed = True
         self._requests.stop()
 
     def __enter__(self):
@@ -87,9 +89,9 @@ class Responder:
             try:
                 request, answer = self._requests.next()
             except Error as error:
-                if not (self._ended.is_set() and isinstance(error, Closed)):
-                    self._error = error
-                    self._ended.set()
+                # Without its traceback, which holds this frame, and so this.
+                self._error = error.with_traceback(None)
+                self._requests.stop()
                 return
             self._answer(request, answer)
 
@@ -97,14 +99,20 @@ class Responder:
         try:
             with tracing(request.headers):
                 payload = self._handler(request)
-            answer.reply(payload)
         except BaseException as error:
             # sys.exit() too: it would end this thread, and nobody would answer any more.
-            self._fail(answer, error)
-
-    def _fail(self, answer, error):
+            self._tell(answer.fail, *failure(error))
+            return
         try:
-            answer.fail(*failure(error))
+            self._tell(answer.reply, payload)
+        except (TypeError, InvalidArgument) as error:
+            self._tell(answer.fail, *failure(error))
+
+    def _tell(self, tell, *what):
+        try:
+            tell(*what)
+        except InvalidArgument:
+            raise
         except Error as lost:
             # Whoever asked waits out its own time.
-            _LOGGER.warning("a failure could not be told: %s", lost)
+            _LOGGER.warning("an answer could not be sent: %s", lost)

@@ -53,10 +53,12 @@ class LocalServer:
 
     def stop(self):
         """Stops it; one in a temporary folder is removed with all it stored. Again: nothing."""
-        _stop_server(self.folder)
-        if self._temporary:
-            _temporaries.pop(self.folder, None)
+        if not self._temporary:
+            _stop_server(self.folder)
+        elif self.folder in _temporaries:
+            _stop_server(self.folder)
             shutil.rmtree(self.folder, ignore_errors=True)
+            del _temporaries[self.folder]
 
     def __enter__(self):
         return self

@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
+import copy
 import inspect
 import logging
 import types
 import weakref
 
 from libchat import _libchat
-from libchat._libchat import _seconds
+from libchat._libchat import _check_process, _seconds
 from libchat._responder import check, failure, tracing
-from libchat.errors import Closed, Error, InvalidState
+from libchat.errors import Closed, Error, InvalidArgument, InvalidState
 
 _LOGGER = logging.getLogger("libchat")
 
@@ -19,7 +20,8 @@ _IN_A_ROW = 256
 
 
 class Opening:
-    """What is about to be open: await it, or enter it by `async with`, which closes it in the end."""
+    """What is about to be open: await it, or enter it by `async with`, which closes it in the
+    end."""
 
     __slots__ = ("_opened", "_start")
 
@@ -58,6 +60,7 @@ class _Waits:
     def check(self):
         """Refuses another event loop, before anything is begun in it."""
         if asyncio.get_running_loop() is not self._loop:
+            _check_process()
             raise _another_loop()
 
     async def run(self, call):
@@ -78,6 +81,8 @@ class _Waits:
                 del self._futures[token]
             if not self._futures:
                 self._held[0] = None
+            # Else a failure and this frame would hold each other, and all that the caller has.
+            del future, futures
 
     def take(self):
         for token, result, error in self.bell.take():
@@ -296,8 +301,8 @@ class Watch:
     def __aiter__(self):
         return self
 
-    async def __anext__(self):
-        return await self._step(self._core._message_now)
+    def __anext__(self):
+        return self._step(self._core._message_now)
 
     async def next(self, timeout=None):
         """The next message; None if there is none in time, and only then."""
@@ -335,43 +340,54 @@ class Watch:
     async def __aexit__(self, t, v, tb, /):
         await self.close()
 
-    async def _next(self, take):
-        """What `take` gives, once it gives something. Nothing is taken before the last step that
-        can be cancelled."""
-        while (taken := take()) is None:
-            self._in_a_row = 0
-            await self._waits.wait(self._token)
-        self._in_a_row += 1
-        return taken
-
-    async def _breathe(self):
-        """Gives other tasks their turn now and then."""
-        self._waits.check()
-        if self._in_a_row >= _IN_A_ROW:
-            self._in_a_row = 0
-            await asyncio.sleep(0)
-
     async def _step(self, take):
         """A step of an iteration, which ends where this watch was closed."""
-        await self._breathe()
         try:
-            return await self._next(take)
+            taken = self._now(take)
+            return await self._next(take) if taken is None else taken
         except Closed:
             if self._core._closed:
                 raise StopAsyncIteration from None
             raise
 
     async def _within(self, timeout, take):
-        await self._breathe()
-        if timeout is None:
+        seconds = None if timeout is None else _seconds(timeout)
+        if (taken := self._now(take)) is not None:
+            return taken
+        if seconds is None:
             return await self._next(take)
+        await self._breathe()
         try:
-            async with asyncio.timeout(_seconds(timeout)) as limit:
+            async with asyncio.timeout(seconds) as limit:
                 return await self._next(take)
         except TimeoutError:
             if limit.expired():
                 return None
             raise
+
+    def _now(self, take):
+        """What `take` gives at once, unless other tasks should have their turn."""
+        self._waits.check()
+        if self._in_a_row >= _IN_A_ROW or (taken := take()) is None:
+            return None
+        self._in_a_row += 1
+        return taken
+
+    async def _next(self, take):
+        """What `take` gives, once it gives something. Nothing is taken before the last step that
+        can be cancelled."""
+        await self._breathe()
+        while (taken := take()) is None:
+            await self._waits.wait(self._token)
+            self._in_a_row = 0
+        self._in_a_row += 1
+        return taken
+
+    async def _breathe(self):
+        """Gives other tasks their turn now and then."""
+        if self._in_a_row >= _IN_A_ROW:
+            await asyncio.sleep(0)
+            self._in_a_row = 0
 
 
 class _Events:
@@ -385,14 +401,14 @@ class _Events:
     def __aiter__(self):
         return self
 
-    async def __anext__(self):
-        return await self._watch._step(self._watch._core._event_now)
+    def __anext__(self):
+        return self._watch._step(self._watch._core._event_now)
 
 
 class Responder:
     """Answers what is asked on a subject, until it or its manager is closed."""
 
-    __slots__ = ("__weakref__", "_ended", "_handler", "_requests", "_tasks", "_waits")
+    __slots__ = ("__weakref__", "_closed", "_error", "_handler", "_requests", "_tasks", "_waits")
 
     def __init__(self):
         raise TypeError("a Responder is made by a Manager's respond or answer")
@@ -403,21 +419,20 @@ class Responder:
         self._requests = requests
         self._handler = handler
         self._waits = waits
-        # None when it was closed, else why it ended.
-        self._ended = asyncio.get_running_loop().create_future()
+        self._closed = False
+        self._error = Closed("the manager is closed")
         self._tasks = [asyncio.create_task(self._serve()) for _ in range(concurrency)]
         return self
 
     async def wait(self, timeout=None):
         """Waits for the end, to keep a program alive. Handlers run on without it."""
-        timeout = None if timeout is None else _seconds(timeout)
-        await asyncio.wait([self._ended], timeout=timeout)
-        if self._ended.done() and self._ended.result() is not None:
-            raise self._ended.result()
+        self._waits.check()
+        if await self._waits.run(self._requests.stopped(timeout)) and not self._closed:
+            raise copy.copy(self._error)
 
     async def close(self):
         """Takes no further requests; those being handled are still answered. Again: nothing."""
-        self._end(None)
+        self._closed = True
         self._requests.stop()
 
     async def __aenter__(self):
@@ -426,16 +441,14 @@ class Responder:
     async def __aexit__(self, t, v, tb, /):
         await self.close()
 
-    def _end(self, error):
-        if not self._ended.done():
-            self._ended.set_result(error)
-
     async def _serve(self):
         while True:
             try:
                 request, answer = await self._waits.run(self._requests.next())
             except Error as error:
-                self._end(error)
+                # Without its traceback, which holds this frame, and so this.
+                self._error = error.with_traceback(None)
+                self._requests.stop()
                 return
             await self._answer(request, answer)
 
@@ -445,18 +458,25 @@ class Responder:
                 payload = self._handler(request)
                 if inspect.isawaitable(payload):
                     payload = await payload
-            await self._waits.run(answer.reply(payload))
         except asyncio.CancelledError as error:
             # The handler's own, or this task's?
             if asyncio.current_task().cancelling():
                 raise
-            await self._fail(answer, error)
+            await self._tell(answer.fail, *failure(error))
+            return
         except Exception as error:
-            await self._fail(answer, error)
-
-    async def _fail(self, answer, error):
+            await self._tell(answer.fail, *failure(error))
+            return
         try:
-            await self._waits.run(answer.fail(*failure(error)))
+            await self._tell(answer.reply, payload)
+        except (TypeError, InvalidArgument) as error:
+            await self._tell(answer.fail, *failure(error))
+
+    async def _tell(self, tell, *what):
+        try:
+            await self._waits.run(tell(*what))
+        except InvalidArgument:
+            raise
         except Error as lost:
             # Whoever asked waits out its own time.
-            _LOGGER.warning("a failure could not be told: %s", lost)
+            _LOGGER.warning("an answer could not be sent: %s", lost)

@@ -604,7 +604,7 @@ class Manager:
                 runs. Gets the request, gives the answer: any bytes; a str goes as UTF-8. When it
                 raises Remote, the one who asks gets that; any other exception is logged, and told
                 as Remote "handler_failed" without its text.
-            concurrency: how many handlers may run at once, at least 1.
+            concurrency: how many handlers may run at once, 1 to 1,024.
             queue_group: share the requests with the other responders of this group. None: every
                 responder gets each.
 
@@ -652,7 +652,7 @@ class Manager:
 
         Args:
             handler: as in `respond`.
-            concurrency: how many handlers may run at once, at least 1.
+            concurrency: how many handlers may run at once, 1 to 1,024.
 
         >>> async def answer(request: libchat.Request) -> str:
         ...     raise libchat.Remote("no_such_city", "I know Paris and Rome only")

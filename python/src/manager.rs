@@ -6,6 +6,7 @@ use libchat::{
     CallOptions, Error, HistoryOptions, RequestOptions, RespondOptions, SendOptions, Start,
     WatchOptions,
 };
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
@@ -53,6 +54,23 @@ impl Manager {
             }
         };
         self.face.run(py, watch, |py, core| Ok(Py::new(py, Watch::new(core, opened))?.into_any()))
+    }
+
+    /// Checks the handler before anything listens, then has libchat/_responder.py run it.
+    fn begin_responder<'py>(
+        &self,
+        py: Python<'py>,
+        handler: &Bound<'py, PyAny>,
+        concurrency: Option<&Bound<'py, PyAny>>,
+        subject: Option<Text>,
+        queue_group: Option<Text>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let module = py.import(intern!(py, "libchat._responder"))?;
+        let one = 1_u8.into_pyobject(py)?.into_any();
+        let concurrency = concurrency.unwrap_or(&one);
+        module.call_method1("check", (handler, concurrency))?;
+        let requests = self._requests(py, subject, queue_group)?;
+        module.getattr("Responder")?.call_method1("_of", (requests, handler, concurrency))
     }
 }
 
@@ -237,33 +255,29 @@ impl Manager {
     }
 
     /// Answers what is asked on `subject`, until the responder is closed.
-    #[pyo3(signature = (subject, handler, *, concurrency=1, queue_group=None))]
+    #[pyo3(signature = (subject, handler, *, concurrency=None, queue_group=None))]
+    #[pyo3(text_signature = "($self, subject, handler, *, concurrency=1, queue_group=None)")]
     fn respond<'py>(
         &self,
         py: Python<'py>,
         subject: Text,
         handler: &Bound<'py, PyAny>,
-        concurrency: i128,
+        concurrency: Option<&Bound<'py, PyAny>>,
         queue_group: Option<Text>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let responder = py.import("libchat._responder")?;
-        responder.call_method1("check", (handler, concurrency))?;
-        let requests = self._requests(py, Some(subject), queue_group)?;
-        responder.getattr("Responder")?.call_method1("_of", (requests, handler, concurrency))
+        self.begin_responder(py, handler, concurrency, Some(subject), queue_group)
     }
 
     /// Answers what is asked of this agent: `respond` on its own subject.
-    #[pyo3(signature = (handler, *, concurrency=1))]
+    #[pyo3(signature = (handler, *, concurrency=None))]
+    #[pyo3(text_signature = "($self, handler, *, concurrency=1)")]
     fn answer<'py>(
         &self,
         py: Python<'py>,
         handler: &Bound<'py, PyAny>,
-        concurrency: i128,
+        concurrency: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let responder = py.import("libchat._responder")?;
-        responder.call_method1("check", (handler, concurrency))?;
-        let requests = self._requests(py, None, None)?;
-        responder.getattr("Responder")?.call_method1("_of", (requests, handler, concurrency))
+        self.begin_responder(py, handler, concurrency, None, None)
     }
 
     /// For those who run handlers: requests on `subject`, or on this agent's own.

@@ -1,10 +1,11 @@
 //! Requests on their way to a handler, which libchat/_responder.py runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::convert::{Payload, Text};
+use crate::convert::{Payload, Seconds, Text};
 use crate::message::Request;
 use crate::opened::Opened;
 use crate::wait::{Face, Kept};
@@ -35,6 +36,16 @@ impl Requests {
             let request = Kept::new(Mutex::new(Some(request)));
             let answer = Answer { request, face, _opened: opened };
             Ok((value, answer).into_pyobject(py)?.into_any().unbind())
+        })
+    }
+
+    /// Waits until it was stopped or the manager closed; False at the end of `timeout`.
+    fn stopped(&self, py: Python<'_>, timeout: Option<Seconds>) -> PyResult<Py<PyAny>> {
+        let core = self.core.get(py)?.clone();
+        let limit = timeout.map_or(Duration::MAX, |timeout| timeout.0);
+        let stopped = async move { Ok(tokio::time::timeout(limit, core.stopped()).await.is_ok()) };
+        self.face.run(py, stopped, |py, stopped| {
+            Ok(stopped.into_pyobject(py)?.to_owned().into_any().unbind())
         })
     }
 

@@ -41,7 +41,7 @@ fn look_up(py: Python<'_>) -> PyResult<()> {
     check_process(py)
 }
 
-/// For the Python files, before they wait.
+/// For libchat.aio.
 #[pyfunction]
 pub(crate) fn _check_process(py: Python<'_>) -> PyResult<()> {
     check_process(py)

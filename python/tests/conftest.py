@@ -3,8 +3,9 @@
 import itertools
 import os
 
-import libchat
 import pytest
+
+import libchat
 
 _numbers = itertools.count()
 

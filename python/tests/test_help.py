@@ -4,9 +4,10 @@ import ast
 import inspect
 from pathlib import Path
 
+import pytest
+
 import libchat
 import libchat.aio
-import pytest
 
 _PACKAGE = Path(libchat.__file__).parent
 _STUBS = [

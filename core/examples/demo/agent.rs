@@ -118,7 +118,7 @@ async fn ask(manager: &Manager, journal: &mut Journal, question: &Question) -> R
 }
 
 /// Answers what `agent` is asked, as the script says.
-async fn answer(mut responder: Responder, agent: String) {
+async fn answer(responder: Responder, agent: String) {
     let script = Script::load().expect("it was read before");
     while let Ok(request) = responder.next().await {
         let mut questions = script.questions().filter(|question| question.to == agent);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write, stdin};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, io, process, thread};
@@ -16,8 +16,8 @@ use crate::script::Script;
 /// Dropping it kills the agents, and then has the janitor clean up.
 pub(crate) struct Cast {
     agents: BTreeMap<String, Child>,
-    /// Those of the agents that are not written in Rust, and what they are given to read.
-    programs: BTreeMap<String, PathBuf>,
+    /// The commands of those agents that are not written in Rust, and what they are given to read.
+    programs: BTreeMap<String, Vec<PathBuf>>,
     conversation: String,
     janitor: Child,
     folder: PathBuf,
@@ -60,10 +60,13 @@ impl Cast {
     }
 
     /// An agent that finds the server by itself: it is that of the folder it runs in.
-    fn start_program(&self, program: &Path, agent: &str) -> Result<Child> {
-        let mut command = Command::new(program);
-        command.arg(agent).current_dir(&self.folder).stdin(Stdio::piped());
-        let mut child = command.env_remove("LIBCHAT_URL").env_remove("NATS_URL").spawn()?;
+    fn start_program(&self, words: &[PathBuf], agent: &str) -> Result<Child> {
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(agent).current_dir(&self.folder).stdin(Stdio::piped());
+        for variable in ["LIBCHAT_URL", "NATS_URL", "NATS_CONTEXT"] {
+            command.env_remove(variable);
+        }
+        let mut child = command.spawn()?;
         // It stays open: its end is ours.
         child.stdin.as_mut().expect("it is piped").write_all(self.conversation.as_bytes())?;
         Ok(child)
@@ -120,17 +123,24 @@ impl Drop for Cast {
     }
 }
 
-/// For each agent that is not written in Rust the program of its language, from `C=PROGRAM`.
-fn find_programs(script: &Script, given: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+/// For each agent that is not written in Rust the command of its language, from `C=PROGRAM` or
+/// `Python=INTERPRETER PROGRAM`.
+fn find_programs(script: &Script, given: &[&str]) -> Result<BTreeMap<String, Vec<PathBuf>>> {
     let given: BTreeMap<_, _> = given.iter().filter_map(|it| it.split_once('=')).collect();
     let mut programs = BTreeMap::new();
     for (agent, language) in &script.written_in {
-        let program = given.get(language.as_str());
-        let program = program.ok_or_else(|| format!("{agent} in {language}: run make demo"))?;
-        let path = fs::canonicalize(program).map_err(|error| format!("{program}: {error}"))?;
-        programs.insert(agent.clone(), path);
+        let command = given.get(language.as_str());
+        let command = command.ok_or_else(|| format!("{agent} in {language}: run make demo"))?;
+        let words: Result<Vec<PathBuf>> = command.split(' ').map(find_file).collect();
+        programs.insert(agent.clone(), words?);
     }
     Ok(programs)
+}
+
+/// For use in any folder. Links stay: by that of its environment Python knows its packages.
+fn find_file(path: &str) -> Result<PathBuf> {
+    fs::metadata(path).map_err(|error| format!("{path}: {error}"))?;
+    Ok(path::absolute(path)?)
 }
 
 /// The janitor: waits for the demo's end, stops the server if it still runs, removes the folder.

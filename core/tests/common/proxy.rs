@@ -29,6 +29,7 @@ pub struct Frame<'a> {
     /// The subscription it goes to.
     pub sid: &'a str,
     reply: Option<&'a str>,
+    headers: &'a [u8],
     payload: &'a [u8],
 }
 
@@ -36,6 +37,20 @@ impl Frame<'_> {
     /// Whether a consumer delivers a stored message.
     pub fn is_delivery(&self) -> bool {
         self.reply.is_some_and(|it| it.starts_with("$JS.ACK."))
+    }
+
+    /// What a consumer takes it for where bytes are asked for.
+    pub fn size(&self) -> usize {
+        let reply = self.reply.map_or(0, str::len);
+        self.subject.len() + reply + self.headers.len() + self.payload.len()
+    }
+
+    /// Whether a consumer says that a request for messages is over.
+    pub fn ends_a_request(&self) -> bool {
+        let headers = String::from_utf8_lossy(self.headers);
+        ["NATS/1.0 408 ", "NATS/1.0 409 Batch ", "NATS/1.0 409 Message Size "]
+            .iter()
+            .any(|end| headers.starts_with(end))
     }
 
     /// Whether its payload is text that contains `what`.
@@ -124,8 +139,8 @@ async fn frames(
         let head = bytes.len();
         bytes.resize(head + total + 2, 0);
         from.read_exact(&mut bytes[head..]).await?;
-        let payload = &bytes[head + headers..head + total];
-        let frame = Frame { subject, sid, reply, payload };
+        let (headers, payload) = bytes[head..head + total].split_at(headers);
+        let frame = Frame { subject, sid, reply, headers, payload };
         let fate = rule.lock().unwrap_or_else(PoisonError::into_inner)(&frame);
         match fate {
             Fate::Pass => to.write_all(&bytes).await?,
