@@ -51,7 +51,12 @@ fuzz: .venv/made ## hand the C boundary what no program should, LIBCHAT_FUZZ_SEC
 
 bench: .venv/made ## measure, beside rivals, and write bench/README.md
 	cargo build --release -p libchat-ffi
-	cargo run --release -q -p libchat-bench
+	scripts/wheel release target/wheels
+	$(PYTHON) -m venv --clear target/bench-python
+	target/bench-python/bin/pip install -q --require-hashes -r python/tests/requirements.txt
+	target/bench-python/bin/pip install -q target/wheels/libchat-*.whl
+	LIBCHAT_BENCH_PYTHON=$(CURDIR)/target/bench-python/bin/python \
+		LIBCHAT_BENCH_WHEEL="$$(ls target/wheels/libchat-*.whl)" cargo run --release -q -p libchat-bench
 
 install: ## install headers, libraries and the program: PREFIX=/usr/local LIBDIR=lib DESTDIR=
 	PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' scripts/install

@@ -14,9 +14,8 @@ import sys
 import uuid
 from collections import Counter
 
-import nats
-
 import libchat
+import nats
 
 SENT = 3_000
 SEED = 6

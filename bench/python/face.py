@@ -2,7 +2,7 @@
 
 Run it with a Python that has libchat and nats-py, and a server that has nothing else to do:
 
-    face.py URL [--wheel WHEEL] [--rounds 5] [--table] [read send latency idle import size]
+    face.py URL [--wheel WHEEL] [--rounds 5] [--table] [read send latency idle cancel import size]
 
 A line has `what`, `ours`, `rival`, `theirs` (one figure for each round, rivals alternating), `unit`
 ("1/s", "s", "B" or "1") and `aim`, how the medians are to compare: {"least": ratio},
@@ -117,6 +117,16 @@ def idle(url, options):
         yield row(what, ours, rival, theirs, unit=unit)
 
 
+def cancel(url, options):
+    done = subprocess.run(
+        [sys.executable, HERE / "cancel.py", url], stdout=subprocess.PIPE, check=True
+    )
+    theirs, ours = (json.loads(line) for line in done.stdout.splitlines())
+    for what, key in (("lost", "lost"), ("read twice", "twice")):
+        what = f"Python: of {ours['sent']:,} messages, read by waits that are cancelled, {what}"
+        yield row(what, [ours[key]], "nats-py's iterator", [theirs[key]], unit="1")
+
+
 def imports(url, options):
     def started(code):
         def measure():
@@ -150,6 +160,7 @@ ROWS = {
     "send": send,
     "latency": latency,
     "idle": idle,
+    "cancel": cancel,
     "import": imports,
     "size": size,
 }

@@ -112,8 +112,8 @@ pub fn claim_process() {
     }
     static CLAIM: Once = Once::new();
     CLAIM.call_once(|| {
-        // SAFETY: a store is all that it does in the child, which no lock can hold up. It fails for
-        // want of memory only, and then what a child does is as undefined as with any other library.
+        // SAFETY: a store is all that it does in the child, which no lock can hold up. It fails
+        // only for want of memory: a child is then as little protected as by any other library.
         unsafe { libc::pthread_atfork(None, None, Some(forked)) };
     });
 }

@@ -1,12 +1,11 @@
 """Gives history, ask and send to an agent that is a graph of LangGraph."""
 
+import libchat
 import scripted
 from langchain_core.messages import HumanMessage
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, ToolRuntime, tools_condition
 from langgraph.types import RetryPolicy
-
-import libchat
 
 
 def tools(chat: libchat.Manager) -> ToolNode:

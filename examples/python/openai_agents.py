@@ -1,11 +1,10 @@
 """Gives history, ask and send to an agent of the OpenAI Agents SDK."""
 
+import libchat
 import scripted
 from agents import Agent, Runner, function_tool, set_tracing_disabled
 from agents.testing import ModelStep, ScriptedModel
 from agents.tool_context import ToolContext
-
-import libchat
 
 
 def history(call: ToolContext[libchat.Manager], thread: str) -> str:

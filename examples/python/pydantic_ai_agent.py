@@ -2,11 +2,10 @@
 
 import asyncio
 
+import libchat
 import scripted
 from pydantic_ai import Agent, ModelRetry, RunContext
 from pydantic_ai.models.function import FunctionModel
-
-import libchat
 
 agent = Agent(FunctionModel(scripted.pydantic_ai), deps_type=libchat.aio.Manager)
 

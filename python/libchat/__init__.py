@@ -9,6 +9,7 @@ reads on from a cursor. This module blocks; `libchat.aio` is the same for asynci
 ['prices first']
 """
 
+import atexit as _atexit
 from _collections_abc import Sequence as _Sequence
 
 from libchat._libchat import (
@@ -28,6 +29,7 @@ from libchat._libchat import (
     ThreadSummary,
     Watch,
     __version__,
+    _leave,
     open,
 )
 from libchat.errors import (
@@ -52,6 +54,7 @@ from libchat.errors import (
 )
 
 _Sequence.register(History)
+_atexit.register(_leave)
 
 
 # Loaded when they are used: they bring modules along that not everyone needs.

@@ -1,8 +1,7 @@
 """Schemas that let pydantic have libchat's values as fields; imported when it asks for one."""
 
-from pydantic_core import core_schema
-
 from libchat._libchat import _build
+from pydantic_core import core_schema
 
 
 def value_schema(cls):

@@ -5,6 +5,8 @@ use libchat::{Error, ErrorKind};
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::wait::call_python;
+
 /// The class for a kind.
 fn class(kind: ErrorKind) -> &'static str {
     match kind {
@@ -88,7 +90,7 @@ fn new<'py>(
     class: &str,
     args: impl pyo3::call::PyCallArgs<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    py.import(intern!(py, "libchat.errors"))?.getattr(class)?.call1(args)
+    call_python(py, || py.import(intern!(py, "libchat.errors"))?.getattr(class)?.call1(args))
 }
 
 /// The hint as an attribute, and as a note, so that a traceback shows it.

@@ -52,7 +52,7 @@ mod module {
     #[pymodule_export]
     use crate::value::_build;
     #[pymodule_export]
-    use crate::wait::_check_process;
+    use crate::wait::{_check_process, _leave};
     #[pymodule_export]
     use crate::watch::{Events, Watch};
 

@@ -6,6 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use libchat::bridge::set_log;
 use pyo3::prelude::*;
 
+use crate::wait::call_python;
+
 /// Records held for Python; what comes when there are as many is counted and dropped.
 const HELD: usize = 1024;
 /// `tracing`'s numbers.
@@ -27,7 +29,8 @@ fn records() -> MutexGuard<'static, Records> {
 /// Has libchat's records kept for Python: all of them, or without those for whoever looks for a
 /// fault.
 pub(crate) fn keep(py: Python<'_>) -> PyResult<()> {
-    let is_verbose: bool = py.import("libchat._log")?.call_method0("start")?.extract()?;
+    let start = || py.import("libchat._log")?.call_method0("start");
+    let is_verbose: bool = call_python(py, start)?.extract()?;
     let level_max = if is_verbose { TRACE } else { INFO };
     py.detach(|| {
         set_log(

@@ -17,11 +17,11 @@ use crate::opened::Opened;
 use crate::respond::Requests;
 use crate::threads::{ThreadSummary, history_out};
 use crate::trace;
-use crate::wait::Face;
+use crate::wait::{Face, call_python};
 use crate::watch::Watch;
 
 /// One agent in one project: all verbs. `libchat.open` makes it; it reconnects by itself.
-#[pyclass(frozen, module = "libchat")]
+#[pyclass(frozen, weakref, module = "libchat")]
 pub(crate) struct Manager {
     opened: Arc<Opened>,
     face: Face,
@@ -65,12 +65,13 @@ impl Manager {
         subject: Option<Text>,
         queue_group: Option<Text>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let module = py.import(intern!(py, "libchat._responder"))?;
+        let module = call_python(py, || py.import(intern!(py, "libchat._responder")))?;
         let one = 1_u8.into_pyobject(py)?.into_any();
         let concurrency = concurrency.unwrap_or(&one);
-        module.call_method1("check", (handler, concurrency))?;
+        call_python(py, || module.call_method1("check", (handler, concurrency)))?;
         let requests = self._requests(py, subject, queue_group)?;
-        module.getattr("Responder")?.call_method1("_of", (requests, handler, concurrency))
+        let args = (requests, handler, concurrency);
+        call_python(py, || module.getattr("Responder")?.call_method1("_of", args))
     }
 }
 

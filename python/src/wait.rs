@@ -1,6 +1,7 @@
 //! Calls of the core from Python's threads: the lock released, Ctrl-C heard, forks noticed.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use libchat::Error;
@@ -12,6 +13,8 @@ use crate::error;
 
 /// How long Ctrl-C may go unheard in the main thread.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
+/// How long the interpreter's end waits for threads in code of the host's that we called.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The network's thread of this process. It lives as long as the process: Python's exit waits for
 /// nobody.
@@ -162,6 +165,43 @@ pub(crate) fn until<T: Send>(
         if left.is_some_and(|left| left <= limit) {
             return Ok(None);
         }
+    }
+}
+
+/// Threads in Python code that was called by ours, and whether the interpreter is about to end.
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+static IS_LEAVING: AtomicBool = AtomicBool::new(false);
+
+/// Runs Python code from ours. An interpreter that ends unwinds the other threads that want to go
+/// on in such code (CPython below 3.14), which frames of Rust do not survive: [`_leave`] waits for
+/// those inside, and who comes after it stays outside.
+pub(crate) fn call_python<T>(py: Python<'_>, call: impl FnOnce() -> T) -> T {
+    struct Inside;
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            INSIDE.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    INSIDE.fetch_add(1, Ordering::SeqCst);
+    let inside = Inside;
+    if IS_LEAVING.load(Ordering::SeqCst) && !is_main_thread() {
+        drop(inside);
+        py.detach(|| {
+            loop {
+                std::thread::park();
+            }
+        });
+    }
+    call()
+}
+
+/// Called before the interpreter ends.
+#[pyfunction]
+pub(crate) fn _leave(py: Python<'_>) {
+    IS_LEAVING.store(true, Ordering::SeqCst);
+    let end = Instant::now() + LEAVE_TIMEOUT;
+    while INSIDE.load(Ordering::SeqCst) > 0 && Instant::now() < end {
+        py.detach(|| std::thread::sleep(Duration::from_millis(1)));
     }
 }
 

@@ -19,7 +19,7 @@ use crate::opened::Opened;
 use crate::wait::{Kept, until};
 
 /// What happens in one thread or many, once each and in stream order, until it is closed.
-#[pyclass(frozen, module = "libchat")]
+#[pyclass(frozen, weakref, module = "libchat")]
 pub(crate) struct Watch {
     core: Kept<Arc<libchat::Watch>>,
     /// By its own `close`: iteration ends rather than fails then.

@@ -3,9 +3,8 @@
 import itertools
 import os
 
-import pytest
-
 import libchat
+import pytest
 
 _numbers = itertools.count()
 

@@ -20,9 +20,8 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-import pytest
-
 import libchat
+import pytest
 
 # No test waits longer for anything.
 PATIENCE = 30

@@ -7,10 +7,9 @@ import threading
 import time
 from typing import Any
 
+import libchat
 import pytest
 from test_aio import PATIENCE, Asyncio, faces
-
-import libchat
 
 FIXED_TEXT = "the handler failed; its own log says why"
 
@@ -266,7 +265,8 @@ def test_wait_ends_when_the_responder_is_closed(face, project: str) -> None:
         assert 0.09 < time.monotonic() - begun < 5
         closing = threading.Timer(0.1, responder.close)
         closing.start()
-        assert responder.wait() is None
+        assert responder.wait(timeout=PATIENCE) is None
+        assert time.monotonic() - begun < 5
         assert responder.wait() is None
         closing.join()
 

@@ -4,10 +4,9 @@ import datetime as dt
 import traceback
 from typing import Any
 
+import libchat
 import pytest
 from test_aio import faces
-
-import libchat
 
 INVALID = libchat.InvalidArgument
 NAIVE = dt.datetime(2026, 1, 2)
@@ -264,11 +263,6 @@ CALLS = [
         "chat.answer(print, concurrency=1.5)",
         TypeError,
         "'float' object cannot be interpreted as an integer",
-    ),
-    (
-        "chat.answer(print, concurrency=None)",
-        TypeError,
-        "'NoneType' object cannot be interpreted as an integer",
     ),
     # Steps of a watch.
     (

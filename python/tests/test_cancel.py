@@ -10,11 +10,10 @@ import sys
 import threading
 from collections import Counter
 
+import libchat
 import pytest
 from children import DEADLINE, Held, until, until_async, wait_asleep
 from conftest import figure
-
-import libchat
 
 MESSAGES = 3_000
 NUMBERED = [str(number) for number in range(MESSAGES)]

@@ -8,10 +8,9 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
+import libchat
 import pytest
 from test_aio import PATIENCE
-
-import libchat
 
 PROGRAM = str(Path(sysconfig.get_path("scripts"), "libchat"))
 SCHEMA = {"schema": 1}
@@ -55,11 +54,11 @@ def fill(chat: libchat.Manager) -> None:
 def dicts(watch: libchat.Watch) -> list[dict[str, Any]]:
     """What a watch tells until it has caught up, as the program prints it."""
     told = []
-    for event in watch.events():
+    while True:
+        event = watch.next_event(PATIENCE)
         told.append(SCHEMA | event.to_dict())
         if isinstance(event, libchat.CaughtUp):
-            break
-    return told
+            return told
 
 
 @pytest.mark.parametrize(

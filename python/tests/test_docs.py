@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 import libchat
+import pytest
 
 PACKAGE = Path(libchat.__file__).parent
 FILES = [*sorted(PACKAGE.glob("*.pyi")), PACKAGE / "__init__.py", PACKAGE / "errors.py"]

@@ -7,13 +7,12 @@ import time
 import traceback
 from collections.abc import Iterator
 
-import pytest
-from children import nats_server
-from test_aio import faces
-
 import libchat
 import libchat.errors
+import pytest
+from children import nats_server
 from libchat._libchat import _classes
+from test_aio import faces
 
 # Each class with its code, and what else catches it.
 CLASSES = {

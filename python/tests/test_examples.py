@@ -10,11 +10,10 @@ import sys
 import threading
 from pathlib import Path
 
+import libchat
 import pytest
 from children import DEADLINE, Ended, until
 from conftest import is_long
-
-import libchat
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "python"
 # An agent of the demo, and what stands in for a language model.

@@ -10,11 +10,10 @@ import textwrap
 import time
 from concurrent.futures import ProcessPoolExecutor
 
+import libchat
 import pytest
 from children import DEADLINE, line, run_all, started, succeed, wait_asleep
 from conftest import figure
-
-import libchat
 
 # The issue's 100 ms, 20 times over: this is to catch a hang on a busy machine.
 HEARD_WITHIN = 2.0
@@ -315,6 +314,17 @@ STATES = {
         for _ in range(4):
             forever(lambda: ana.send("plan", "x", unordered=True))
     """,
+    "threads_sending_under_opentelemetry": """
+        # What libchat uses of it.
+        from types import ModuleType, SimpleNamespace
+        sys.modules["opentelemetry"] = otel = ModuleType("opentelemetry")
+        otel.context = SimpleNamespace()
+        otel.propagate = SimpleNamespace(inject=lambda it: [it.update(a="b") for _ in range(99)])
+        ana.send("plan", "x")
+        assert ana.history("plan")[0].headers["a"] == "b"
+        for _ in range(4):
+            forever(lambda: ana.send("plan", "x", unordered=True))
+    """,
     "threads_in_history": """
         ana.send("plan", "x")
         for _ in range(4):
@@ -335,6 +345,10 @@ STATES = {
                 chat.answer(bytes).close()
         for _ in range(2):
             forever(come_and_go)
+    """,
+    "threads_answering": """
+        for _ in range(4):
+            forever(lambda: ana.answer(bytes).close())
     """,
     "a_handler_that_waits": """
         reached = threading.Event()
@@ -454,7 +468,9 @@ def test_a_program_that_closes_nothing_ends_at_once_and_in_silence(state, projec
     begin = textwrap.dedent(BEGIN) + "ana = libchat.open(project, 'ana')\n"
     program = begin + textwrap.dedent(STATES[state])
     endings = list(ENDINGS) * 2
-    ends = run_all([(f"{program}\n{ending}", project) for ending in endings])
+    # A project for each: one that ends drops what another has asked it.
+    programs = [(f"{program}\n{ending}", f"{project}-{n}") for n, ending in enumerate(endings)]
+    ends = run_all(programs)
     for ending, ended in zip(endings, ends, strict=True):
         assert ended.code == ENDINGS[ending], ended
         if "raise" in ending:

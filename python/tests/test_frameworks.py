@@ -11,12 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import libchat
 import pytest
 from children import DEADLINE, until
 from conftest import is_long
 from test_examples import EXAMPLES, check_types, serve_here  # noqa: F401
-
-import libchat
 
 # Modules, and what the registry calls them.
 PACKAGES = {

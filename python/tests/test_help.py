@@ -4,10 +4,9 @@ import ast
 import inspect
 from pathlib import Path
 
-import pytest
-
 import libchat
 import libchat.aio
+import pytest
 
 _PACKAGE = Path(libchat.__file__).parent
 _STUBS = [

@@ -5,10 +5,9 @@ import datetime as dt
 import json
 from typing import Any
 
+import libchat
 import pytest
 from test_aio import faces
-
-import libchat
 
 
 def bodies(page: Any) -> list[str]:

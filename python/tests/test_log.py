@@ -8,10 +8,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import libchat
 import pytest
 from test_aio import PATIENCE, faces
-
-import libchat
 
 
 class Kept(logging.Handler):

@@ -10,11 +10,10 @@ import threading
 import time
 import weakref
 
+import libchat
 import pytest
 from children import DEADLINE, Held, line, nats_server, started, succeed, until, until_async
 from conftest import figure, is_long
-
-import libchat
 
 IDLE = """
     import asyncio, resource, sys

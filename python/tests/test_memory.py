@@ -3,11 +3,10 @@
 import asyncio
 import os
 
+import libchat
 import pytest
 from children import succeed
 from conftest import figure, is_long
-
-import libchat
 
 MESSAGES = 1_000_000 if is_long() else 20_000
 CYCLES = 10_000 if is_long() else 200

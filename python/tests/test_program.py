@@ -7,10 +7,9 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import libchat
 import pytest
 from test_aio import PATIENCE, eventually
-
-import libchat
 
 SCRIPT = Path(sysconfig.get_path("scripts"), "libchat")
 PROGRAMS = {"script": [str(SCRIPT)], "module": [sys.executable, "-m", "libchat"]}

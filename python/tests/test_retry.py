@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import libchat
 import pytest
 import tenacity
 from test_aio import PATIENCE, eventually, faces, run
-
-import libchat
 
 _numbers = itertools.count()
 

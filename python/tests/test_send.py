@@ -5,10 +5,9 @@ import json
 import threading
 from typing import Any
 
+import libchat
 import pytest
 from test_aio import faces
-
-import libchat
 
 
 def bodies(chat: Any, thread: str = "plan") -> list[str]:

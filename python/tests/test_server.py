@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import libchat
 import pytest
 from test_aio import PATIENCE, eventually
-
-import libchat
 
 
 def process_of(folder: str | Path) -> int:

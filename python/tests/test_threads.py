@@ -3,10 +3,9 @@
 import json
 from typing import Any
 
+import libchat
 import pytest
 from test_aio import PATIENCE, faces
-
-import libchat
 
 
 def store(chat: Any, short: str, payload: Any) -> None:

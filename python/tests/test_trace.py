@@ -6,12 +6,11 @@ import subprocess
 import sys
 from typing import Any
 
+import libchat
 import pytest
 from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.sdk.trace import TracerProvider
 from test_aio import PATIENCE, faces, pair, run
-
-import libchat
 
 TRACER = TracerProvider().get_tracer("tests")
 

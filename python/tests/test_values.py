@@ -10,10 +10,9 @@ import pickle
 from collections.abc import Mapping
 from typing import Any
 
+import libchat
 import pydantic
 import pytest
-
-import libchat
 
 AT = "c1.18a3f.42.beef"
 LATER = "c1.18a3f.43.0"

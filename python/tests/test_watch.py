@@ -1,18 +1,19 @@
 """Watching: every message of its threads once, from its start to its close. For both faces."""
 
+import contextlib
 import datetime as dt
 import gc
 import json
 import queue
 import select
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import libchat
 import pytest
 from test_aio import PATIENCE, Asyncio, faces
-
-import libchat
 
 
 def api(chat: Any, verb: str, request: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -26,6 +27,16 @@ def api(chat: Any, verb: str, request: dict[str, Any] | None = None) -> dict[str
 def send_numbers(chat: Any, thread: str, numbers: range) -> None:
     for n in numbers:
         chat.send(thread, str(n))
+
+
+@contextlib.contextmanager
+def ana_for_a_while(face, project: str) -> Iterator[Any]:
+    """Ana, whose iterations fail instead of waiting without end: she is closed then."""
+    with face.open(project, "ana") as ana:
+        alarm = threading.Timer(PATIENCE, ana.close)
+        alarm.start()
+        yield ana
+        alarm.cancel()
 
 
 def show(event: Any) -> str:
@@ -192,7 +203,7 @@ def test_a_step_may_wait_without_end(face, project: str, forever: Any) -> None:
 
 @faces
 def test_iteration_gives_messages_and_events_gives_all(face, project: str) -> None:
-    with face.open(project, "ana") as ana:
+    with ana_for_a_while(face, project) as ana:
         send_numbers(ana, "plan", range(3))
         with ana.watch("plan", start="all") as watch:
             assert iter(watch) is not None
@@ -217,7 +228,7 @@ def test_iteration_gives_messages_and_events_gives_all(face, project: str) -> No
 
 @faces
 def test_an_iterator_of_events_can_be_made_anew_at_any_time(face, project: str) -> None:
-    with face.open(project, "ana") as ana, ana.watch("plan") as watch:
+    with ana_for_a_while(face, project) as ana, ana.watch("plan") as watch:
         send_numbers(ana, "plan", range(2))
         shown = [show(next(watch.events())) for _ in range(3)]
         assert shown == ["caught up", "message 0", "message 1"]
@@ -372,7 +383,7 @@ def test_an_outage_is_a_stall_with_its_reason_then_resumed(tmp_path: Path) -> No
 
 @faces
 def test_close_ends_iteration_and_a_step_says_closed(face, project: str) -> None:
-    with face.open(project, "ana") as ana:
+    with ana_for_a_while(face, project) as ana:
         watch = ana.watch("plan")
         ana.send("plan", "unread")
         watch.close()

@@ -7,10 +7,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import libchat
 import pytest
 from test_aio import PATIENCE, faces
-
-import libchat
 
 FOLDER = Path(os.environ.get("LIBCHAT_WIRE_VECTORS", Path(__file__).parents[2] / "tests" / "wire"))
 
