@@ -200,7 +200,9 @@ pub(crate) fn call_python<T>(py: Python<'_>, call: impl FnOnce() -> T) -> T {
 pub(crate) fn _leave(py: Python<'_>) {
     IS_LEAVING.store(true, Ordering::SeqCst);
     let end = Instant::now() + LEAVE_TIMEOUT;
-    while INSIDE.load(Ordering::SeqCst) > 0 && Instant::now() < end {
+    // In a forked process those inside are the parent's threads, which are not here.
+    let is_somebody_inside = || !bridge::is_forked() && INSIDE.load(Ordering::SeqCst) > 0;
+    while is_somebody_inside() && Instant::now() < end {
         py.detach(|| std::thread::sleep(Duration::from_millis(1)));
     }
 }

@@ -318,7 +318,7 @@ STATES = {
         # What libchat uses of it.
         from types import ModuleType, SimpleNamespace
         sys.modules["opentelemetry"] = otel = ModuleType("opentelemetry")
-        otel.context = SimpleNamespace()
+        otel.context = sys.modules["opentelemetry.context"] = SimpleNamespace()
         otel.propagate = SimpleNamespace(inject=lambda it: [it.update(a="b") for _ in range(99)])
         ana.send("plan", "x")
         assert ana.history("plan")[0].headers["a"] == "b"
@@ -636,17 +636,37 @@ def test_forks_at_any_moment_hang_no_child(project):
     forever(come_and_go)
     forever(lambda: ana.send("busy", "x", unordered=True))
     forever(lambda: ana.ask("ana", "?"))
-    for _ in range(100):
+    forever(lambda: ana.respond(f"{project}.x", bytes).close())
+    for number in range(100):
         if os.fork() == 0:
             signal.alarm(10)
             refused = [refuses(call) for call in calls.values()]
-            os._exit(not all(refused))
+            (sys.exit if number % 2 else os._exit)(not all(refused))
     ends = [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(100)]
     say(ends.count(0), "well,", ends.count(-signal.SIGALRM), "hung")
     """,
         project,
     )
     assert out == "100 well, 0 hung\n"
+
+
+def test_a_forked_child_ends_at_once(project):
+    out = succeed(
+        FORKING
+        + """
+    for _ in range(4):
+        forever(lambda: ana.respond(f"{project}.x", bytes).close())
+    began = time.monotonic()
+    for _ in range(10):
+        if os.fork() == 0:
+            sys.exit()
+        os.wait()
+    say(time.monotonic() - began)
+    """,
+        project,
+    )
+    # As long as Python itself takes for ten.
+    assert float(out) < 5
 
 
 def test_a_wait_in_whose_signal_handler_the_process_forks_ends_in_the_child(project):
