@@ -33,11 +33,11 @@ def command(program, *args):
     return [sys.executable, *options, "-c", textwrap.dedent(program), *args]
 
 
-def run(program, *args):
+def run(program, *args, deadline=DEADLINE):
     """Runs `program` to its end."""
     child = start(program, *args, stderr=subprocess.PIPE)
     try:
-        out, err = child.communicate(timeout=DEADLINE)
+        out, err = child.communicate(timeout=deadline)
     except subprocess.TimeoutExpired:
         child.send_signal(signal.SIGABRT)
         out, err = child.communicate()
@@ -51,9 +51,9 @@ def run_all(programs, at_a_time=4):
         return list(pool.map(lambda program: run(*program), programs))
 
 
-def succeed(program, *args):
+def succeed(program, *args, deadline=DEADLINE):
     """What a program prints that must end well and say nothing of errors."""
-    ended = run(program, *args)
+    ended = run(program, *args, deadline=deadline)
     assert (ended.code, ended.err) == (0, ""), f"{ended.code}\n{ended.out}\n{ended.err}"
     return ended.out
 

@@ -35,6 +35,14 @@ def is_long():
     return bool(os.environ.get("LIBCHAT_TEST_LONG"))
 
 
+_figures = []
+
+
 def figure(text):
-    """Prints a figure that a test measured, past pytest's capture."""
-    os.write(2, f"figure: {text}\n".encode())
+    """Has a figure that a test measured printed at the end of the run."""
+    _figures.append(text)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for text in _figures:
+        terminalreporter.write_line(f"figure: {text}")

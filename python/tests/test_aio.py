@@ -160,8 +160,9 @@ def test_nothing_is_opened_before_the_opening_is_awaited(project: str) -> None:
     async def main() -> None:
         async with libchat.aio.open(project, "ana") as chat:
             opening = chat.watch("plan")
-            assert chat.stats()["watches"] == 0
             await chat.send("plan", "before")
+            assert len(await chat.history("plan")) == 1
+            assert chat.stats()["watches"] == 0
             async with opening as watch:
                 assert chat.stats()["watches"] == 1
                 await chat.send("plan", "after")

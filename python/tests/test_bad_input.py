@@ -496,7 +496,7 @@ def test_an_argument_is_named_in_the_traceback(face, project: str) -> None:
     assert "".join(last) == "TypeError: expected str or bytes, got int\nwhile processing 'body'\n"
 
 
-@pytest.mark.parametrize("value", [object(), [], b"\xff", "\ud800", float("nan")], ids=repr)
+@pytest.mark.parametrize("value", [..., [], b"\xff", "\ud800", float("nan")], ids=repr)
 @pytest.mark.parametrize(
     "argument", ["thread", "body", "id", "reply_to", "headers", "expect_last", "timeout"]
 )

@@ -262,7 +262,7 @@ def test_a_thread_computes_at_full_rate_while_another_waits(waits):
     for number, name in enumerate(waits):
         share = statistics.median(rates[number] for _, rates in rounds) / alone
         figure(f"a thread keeps {share:.0%} of its rate while another waits in {name}")
-        # The aim is 80 %, on a machine that does nothing else. Whoever holds the lock leaves nothing.
+        # The aim is 80 %, on an idle machine. Whoever holds the lock leaves nothing.
         assert share > 0.5, name
 
 

@@ -5,11 +5,12 @@ import os
 
 import libchat
 import pytest
-from children import succeed
+from children import DEADLINE, succeed
 from conftest import figure, is_long
 
 MESSAGES = 1_000_000 if is_long() else 20_000
 CYCLES = 10_000 if is_long() else 200
+PATIENCE = 900 if is_long() else DEADLINE
 
 BEGIN = """
     import asyncio, sys
@@ -92,6 +93,11 @@ def stored(server):
     return project
 
 
+def run(program, project, count):
+    here = os.path.dirname(__file__)
+    return succeed(BEGIN + program, project, str(count), here, deadline=PATIENCE)
+
+
 def check(what, out):
     samples = [tuple(map(int, line.split())) for line in out.splitlines()]
     assert len(samples) == 10
@@ -107,11 +113,11 @@ def check(what, out):
 
 @pytest.mark.parametrize("face", READING)
 def test_a_watch_of_many_messages_grows_in_nothing(face, stored):
-    out = succeed(BEGIN + READING[face], stored, str(MESSAGES), os.path.dirname(__file__))
+    out = run(READING[face], stored, MESSAGES)
     check(f"{MESSAGES:,} messages through a watch, {face}", out)
 
 
 @pytest.mark.parametrize("face", OPENING)
 def test_opening_and_closing_leaves_nothing(face, project):
-    out = succeed(BEGIN + OPENING[face], project, str(CYCLES), os.path.dirname(__file__))
+    out = run(OPENING[face], project, CYCLES)
     check(f"{CYCLES:,} times opened and closed, {face}", out)
