@@ -17,8 +17,8 @@ build: tools ## build the program: target/release/libchat
 	cargo build --release -p libchat-cli
 
 test: lint ## check and test all that fits in a few minutes
-	cargo test --workspace --all-targets
-	cargo test --workspace --doc
+	cargo test --workspace --exclude libchat-python --all-targets
+	cargo test --workspace --exclude libchat-python --doc
 	@$(MAKE) --no-print-directory test-python
 
 test-python: .venv/made ## test the Python wheel, in clean environments outside the tree

@@ -482,8 +482,7 @@ def test_a_task_that_nobody_else_holds_goes_on_waiting(project):
         gc.collect()
         async with libchat.aio.open(project, "ben") as ben:
             await ben.send("plan", "still there?")
-        while not bodies:
-            await asyncio.sleep(0.001)
+        await until_async("it is read", lambda: bodies)
 
     run(main)
     assert bodies == ["still there?"]

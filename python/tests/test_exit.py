@@ -26,7 +26,7 @@ BEGIN = """
     def say(*what):
         print(*what, flush=True)
 
-    def stop(server):
+    def freeze(server):
         # It does not answer any more, nor does it hang up.
         os.kill(server, signal.SIGSTOP)
         tasks = f"/proc/{server}/task"
@@ -46,6 +46,20 @@ BEGIN = """
 
     def forever(call):
         daemon(lambda: [call() for _ in iter(int, 1)])
+
+    def naps():
+        with open(f"/proc/self/task/{os.getpid()}/status") as status:
+            return int(status.read().partition("voluntary_ctxt_switches:")[2].split()[0])
+
+    def when_it_waits(call):
+        # Once the main thread naps, which it does in a wait of libchat's.
+        def run():
+            first = naps()
+            while naps() < first + 4:
+                time.sleep(0.01)
+            call()
+
+        threading.Thread(target=run).start()
 """
 
 BLOCKING = """
@@ -78,7 +92,7 @@ BLOCKING = """
             await asking
 
     def frozen(call):
-        stop(int(sys.argv[3]))
+        freeze(int(sys.argv[3]))
         try:
             call()
         finally:
@@ -132,7 +146,7 @@ INTERRUPTED_IN_BLOCKS = (
             with ana.answer(lambda request: b""):
                 say("ready")
                 if sys.argv[2] == "send":
-                    stop(int(sys.argv[3]))
+                    freeze(int(sys.argv[3]))
                     ana.send("plan", "x", timeout=1000)
                 watch.next()
     finally:
@@ -168,7 +182,7 @@ CALLS = (
     "async_for",
     "async_ask",
 )
-WITHOUT_NAPS = ("responder_wait", "async_for", "async_ask")
+WITHOUT_NAPS = ("async_for", "async_ask")
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -297,14 +311,9 @@ def test_another_thread_interrupts_a_wait(project):
     ana = libchat.open(project, "ana")
     watch = ana.watch("plan")
 
-    def interrupt():
-        while state(f"/proc/self/task/{os.getpid()}") != "S":
-            pass
-        _thread.interrupt_main()
-
     for wait in (watch.next, ana.answer(bytes).wait, lambda: next(watch)):
-        threading.Thread(target=interrupt).start()
         try:
+            when_it_waits(_thread.interrupt_main)
             wait()
         except KeyboardInterrupt:
             say("interrupted")
@@ -713,34 +722,29 @@ def test_a_wait_in_whose_signal_handler_the_process_forks_ends_in_the_child(proj
     out = succeed(
         FORKING
         + """
-    main = os.getpid()
-    ends = []
+    class Stop(Exception):
+        pass
 
     def fork(*_):
         if os.fork() == 0:
             signal.alarm(5)
-        else:
-            ends.append(os.waitstatus_to_exitcode(os.wait()[1]))
+            return
+        ends.append(os.waitstatus_to_exitcode(os.wait()[1]))
+        raise Stop
 
-    def fork_when_it_waits():
-        while state(f"/proc/self/task/{main}") != "S":
-            pass
-        os.kill(main, signal.SIGUSR1)
-
+    main, ends = os.getpid(), []
     signal.signal(signal.SIGUSR1, fork)
-    waits = (watch.next, responder.wait, lambda timeout: ana.ask("ana", "?", timeout=timeout))
     answering.clear()
-    for wait in waits:
-        threading.Thread(target=fork_when_it_waits).start()
+    for wait in (watch.next, responder.wait, lambda: ana.ask("ana", "?"), watch.events().__next__):
         try:
-            wait(0.5)
+            when_it_waits(lambda: os.kill(main, signal.SIGUSR1))
+            wait()
         except libchat.Forked:
             os._exit(0)
-        except libchat.Timeout:
+        except Stop:
             pass
-        assert os.getpid() == main, "Forked was due"
     answering.set()
-    assert ends == [0] * len(waits)
+    assert ends == [0] * 4, ends
     check_parent()
     """,
         project,
