@@ -56,9 +56,7 @@ class LocalServer:
         if not self._temporary:
             _stop_server(self.folder)
         elif self.folder in _temporaries:
-            _stop_server(self.folder)
-            shutil.rmtree(self.folder, ignore_errors=True)
-            del _temporaries[self.folder]
+            _remove(self.folder)
 
     def __enter__(self):
         return self
@@ -74,9 +72,14 @@ class LocalServer:
 _temporaries = {}
 
 
+def _remove(folder):
+    _stop_server(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    del _temporaries[folder]
+
+
 @atexit.register
-def _stop_temporaries():
+def _remove_temporaries():
     for folder, owner in list(_temporaries.items()):
         if owner == os.getpid():
-            _stop_server(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)

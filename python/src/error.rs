@@ -41,7 +41,6 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let text = format!("{error:#}");
     let remote = error.remote_code().filter(|_| error.kind() == ErrorKind::Remote);
     let made = match remote {
-        // What the handler said, not that it failed: the class says that.
         Some(code) => new(py, class(error.kind()), (code, text)),
         None => new(py, class(error.kind()), (text,)),
     };

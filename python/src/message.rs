@@ -37,19 +37,18 @@ impl Message {
 impl PartialEq for Message {
     fn eq(&self, other: &Message) -> bool {
         // Of repeated header fields Python has the first.
-        let headers = |it: &Message| {
-            let mut fields: Vec<(String, String)> =
-                it.0.headers.iter().map(|(name, value)| (name.into(), value.into())).collect();
-            fields.dedup_by(|b, a| a.0 == b.0);
+        fn headers(it: &libchat::Message) -> Vec<(&str, &str)> {
+            let mut fields: Vec<_> = it.headers.iter().collect();
+            fields.dedup_by_key(|field| field.0);
             fields
-        };
-        let rest = |it: &Message| {
-            let mut rest = (*it.0).clone();
-            rest.headers = Headers::default();
-            rest
-        };
+        }
+        fn rest(it: &libchat::Message) -> impl PartialEq {
+            let id = (&it.id, &it.reply_to, it.cursor, it.sent_at, it.time);
+            (id, &it.sender, &it.thread, it.short, &it.body)
+        }
+        let (ours, theirs) = (&*self.0, &*other.0);
         Arc::ptr_eq(&self.0, &other.0)
-            || (rest(self) == rest(other) && headers(self) == headers(other))
+            || (rest(ours) == rest(theirs) && headers(ours) == headers(theirs))
     }
 }
 
