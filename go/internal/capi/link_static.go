@@ -1,0 +1,6 @@
+//go:build libchat_static
+
+package capi
+
+// #cgo pkg-config: libchat-static
+import "C"

@@ -1,0 +1,81 @@
+package chat
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"libchat.example/chat/internal/capi"
+)
+
+var (
+	logger  atomic.Pointer[slog.Logger]
+	logging sync.Mutex // held while the log's pipe is changed
+	logPipe *pipe
+)
+
+// Levels of libchat's log, 1 to 5, and of slog.
+var levels = [...]slog.Level{
+	1: slog.LevelError, 2: slog.LevelWarn, 3: slog.LevelInfo, 4: slog.LevelDebug,
+	5: slog.LevelDebug - 4,
+}
+
+// SetLogger has libchat's log written by l, up to the level that l has now; nil ends it, as it is
+// at the start. It is for the whole process. Lines hold no body and no secret. Where l is too slow,
+// lines are left out, and that is said.
+func SetLogger(l *slog.Logger) error {
+	logging.Lock()
+	defer logging.Unlock()
+	logger.Store(l)
+	if logPipe != nil {
+		capi.SetLog(-1, 0)
+		logPipe.close()
+		logPipe = nil
+	}
+	if l == nil {
+		return nil
+	}
+	levelMax := int32(0)
+	for level := 1; level < len(levels); level++ {
+		if l.Enabled(context.Background(), levels[level]) {
+			levelMax = int32(level)
+		}
+	}
+	if levelMax == 0 {
+		return nil
+	}
+	p := &pipe{}
+	err := p.open(func(note capi.Note) { write(l, note) })
+	if err == nil {
+		// libchat may hold a lock while it logs: it must not wait.
+		err = syscall.SetNonblock(p.fd, true)
+	}
+	if err != nil {
+		return &Error{Code: ErrSystem, Op: "chat.SetLogger", Message: err.Error(), cause: err}
+	}
+	logPipe = p
+	capi.SetLog(p.fd, levelMax)
+	return nil
+}
+
+// write writes one line.
+func write(l *slog.Logger, note capi.Note) {
+	ctx := context.Background()
+	if note.Token > 0 {
+		l.Log(ctx, slog.LevelWarn, "libchat: log lines left out", "count", note.Token)
+	}
+	level := levels[min(max(int(note.Status), 1), len(levels)-1)]
+	l.Log(ctx, level, string(note.Payload), "target", note.Subject)
+}
+
+// warn says what no call can answer: by the logger set, or on standard error.
+func warn(text string, err error) {
+	l := logger.Load()
+	if l == nil {
+		l = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	l.Warn("libchat: "+text, "error", err)
+}

@@ -1,0 +1,278 @@
+package chat
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"libchat.example/chat/internal/capi"
+)
+
+// Manager is one agent in one project, with all verbs. Its methods may be called from any
+// goroutine; after Close they answer [ErrClosed].
+type Manager struct {
+	handle         uint64
+	project, agent string
+	conn           *Conn
+	ownsConn       bool
+
+	closed    atomic.Bool
+	closing   sync.Once
+	done      chan struct{}  // closed by Close, at its start
+	pumps     sync.WaitGroup // of the channels that Watch has given out
+	notes     pipe
+	sends     sends
+	mu        sync.Mutex
+	last      uint64 // token given to a responder
+	responder map[uint64]*Responder
+}
+
+// OpenOptions say how to open a project with [Conn.Open]. The zero value leaves a stream that
+// exists as it is, and makes one that keeps messages for ever.
+type OpenOptions struct {
+	// SetRetention applies MaxRetentionAge, to a stream that exists too: at least 100 ms; 0 is for
+	// ever.
+	SetRetention    bool
+	MaxRetentionAge time.Duration
+	// BindOnly wants a stream that exists: else ErrNotFound.
+	BindOnly bool
+	// MaxSubscribers is how many watches may be live at once; 0 is 1024.
+	MaxSubscribers int
+}
+
+// Open opens a project as an agent, as the original package does: it makes the project's stream if
+// there is none, and sets how long the stream keeps messages. Without a deadline in ctx it takes
+// 5 s at most.
+func Open(ctx context.Context, cfg Config) (*Manager, error) {
+	assert(ctx != nil, "chat.Open: ctx is nil")
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("chat.Open: %w", err)
+	}
+	stream := "chat-" + cfg.ProjectPrefix
+	if err := checkOriginal(stream, cfg); err != nil {
+		return nil, fmt.Errorf("chat.Open: stream %q: %w", stream, err)
+	}
+	conn := cfg.Conn
+	if conn == nil {
+		var err error
+		conn, err = connect(ctx, "chat.Open", ConnectOptions{Servers: []string{cfg.servers()}})
+		if err != nil {
+			return nil, inOriginalWords(err)
+		}
+	}
+	op := fmt.Sprintf("chat.Open: stream %q", stream)
+	m, err := conn.open(ctx, op, cfg.ProjectPrefix, cfg.AgentID, OpenOptions{
+		SetRetention:    true,
+		MaxRetentionAge: cfg.MaxRetentionAge,
+		MaxSubscribers:  cfg.MaxSubscribers,
+	})
+	if err != nil {
+		if cfg.Conn == nil {
+			_ = conn.Close() // the error to tell is the one above
+		}
+		return nil, inOriginalWords(err)
+	}
+	m.ownsConn = cfg.Conn == nil
+	return m, nil
+}
+
+// checkOriginal refuses what the original is refused by nats.go or the server, in their words.
+func checkOriginal(stream string, cfg Config) error {
+	switch {
+	case strings.ContainsAny(cfg.ProjectPrefix, ">*. /\\\t\r\n"):
+		return &Error{Code: ErrInvalidArgument, Op: "nats", text: fmt.Sprintf("invalid stream name: %q", stream)}
+	case len(stream) > 255:
+		return originalAPIError("stream name is too long, maximum allowed is 255")
+	case cfg.MaxRetentionAge > 0 && cfg.MaxRetentionAge < 100*time.Millisecond:
+		return originalAPIError("max age needs to be >= 100ms")
+	}
+	return nil
+}
+
+func originalAPIError(description string) error {
+	return &Error{
+		Code: ErrInvalidArgument,
+		Op:   "nats",
+		text: "API error: code=500 err_code=10052 description=" + description,
+	}
+}
+
+// Open opens a project as an agent; it makes the project's stream if there is none. Without a
+// deadline in ctx it takes 10 s at most.
+//
+// It fails with ErrConflict when the stream's settings would break what libchat promises,
+// ErrNotFound when there is no stream and BindOnly is set, ErrServer when JetStream is off.
+func (c *Conn) Open(ctx context.Context, project, agent string, options OpenOptions) (*Manager, error) {
+	assert(ctx != nil, "chat.Conn.Open: ctx is nil")
+	return c.open(ctx, "chat.Conn.Open", project, agent, options)
+}
+
+func (c *Conn) open(
+	ctx context.Context, op, project, agent string, options OpenOptions,
+) (*Manager, error) {
+	given := capi.OpenOptions{
+		Project:           project,
+		Agent:             agent,
+		SetRetention:      options.SetRetention,
+		MaxRetentionAgeNS: options.MaxRetentionAge.Nanoseconds(),
+		BindOnly:          options.BindOnly,
+		MaxSubscribers:    uint32(max(options.MaxSubscribers, 0)),
+		TimeoutMS:         timeoutMS(ctx, 0),
+	}
+	m := &Manager{
+		project:   project,
+		agent:     agent,
+		conn:      c,
+		done:      make(chan struct{}),
+		responder: map[uint64]*Responder{},
+	}
+	err := during(ctx, func(cancel uint64) (err *capi.Error) {
+		m.handle, err = capi.Open(c.handle, given, cancel)
+		return err
+	})
+	if err != nil {
+		return nil, errorOf(ctx, op, err)
+	}
+	if err := m.notes.open(m.take); err != nil {
+		capi.CloseManager(m.handle, capi.Infinite)
+		return nil, &Error{Code: ErrSystem, Op: op, Message: err.Error(), cause: err}
+	}
+	m.sends.open()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.managers == nil { // the connection was closed meanwhile
+		go m.Close()
+		return nil, ErrClosed
+	}
+	c.managers[m] = struct{}{}
+	return m, nil
+}
+
+// Close ends every watch, responder and send of this manager, and deletes what it had on the
+// server; the stream stays, and so does a connection given by Config.Conn. It answers nil, also
+// when called again. What has not ended after 2 s ends in the background.
+func (m *Manager) Close() error {
+	assert(m != nil, "chat.Close: receiver is nil")
+	m.closing.Do(m.close)
+	return nil
+}
+
+func (m *Manager) close() {
+	m.closed.Store(true)
+	close(m.done)
+	m.conn.mu.Lock()
+	delete(m.conn.managers, m)
+	m.conn.mu.Unlock()
+	if capi.CloseManager(m.handle, closeMS) == nil {
+		m.ended()
+		return
+	}
+	go func() {
+		capi.CloseManager(m.handle, capi.Infinite)
+		m.ended()
+	}()
+}
+
+// ended gives back what is left once libchat tells nothing any more.
+func (m *Manager) ended() {
+	m.pumps.Wait()
+	m.sends.close()
+	m.notes.close()
+	if m.ownsConn && capi.CloseConn(m.conn.handle, closeMS) != nil {
+		go capi.CloseConn(m.conn.handle, capi.Infinite)
+	}
+}
+
+// Project is the project's name.
+func (m *Manager) Project() string { return m.project }
+
+// Agent is this agent's name: the sender of what it sends.
+func (m *Manager) Agent() string { return m.agent }
+
+// Stats is what a manager has counted since it was opened.
+type Stats struct {
+	Sent          uint64 // messages stored
+	Resent        uint64 // repeated under the same id, for want of an answer
+	Duplicates    uint64 // answers saying that a message was stored already
+	Delivered     uint64 // messages handed to watches
+	Malformed     uint64 // stored payloads that are no message
+	Gaps          uint64 // Gap events
+	Resets        uint64 // Reset events
+	Detaches      uint64 // times a watch was too slow for the live tail
+	Reopens       uint64 // times the live tail was opened again after a fault
+	Reconnects    uint64 // times the connection was made again
+	Watches       uint64 // watches that are live now
+	BufferedBytes uint64 // queued now for all watches of the connection
+	Connected     bool   // the connection is up now
+	Polling       bool   // no consumer to spare: the tail asks by turns
+}
+
+// Stats answers the figures of now.
+func (m *Manager) Stats() (Stats, error) {
+	if m.closed.Load() {
+		return Stats{}, ErrClosed
+	}
+	stats, err := capi.ManagerStats(m.handle)
+	return Stats(stats), errorOf(context.Background(), "chat.Stats", err)
+}
+
+// take is told each note, one after the other.
+func (m *Manager) take(note capi.Note) {
+	if note.Kind == capi.Sent {
+		m.sends.sent(note)
+		return
+	}
+	m.mu.Lock()
+	responder := m.responder[note.Token]
+	m.mu.Unlock()
+	if note.Kind == capi.Incoming {
+		go responder.serve(note)
+		return
+	}
+	m.mu.Lock()
+	delete(m.responder, note.Token)
+	m.mu.Unlock()
+	responder.end()
+}
+
+// pipe is where libchat's threads tell Go something.
+type pipe struct {
+	read, write *os.File
+	fd          int
+	ended       chan struct{}
+}
+
+// open starts the goroutine that takes the notes.
+func (p *pipe) open(take func(capi.Note)) error {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	p.read, p.write, p.ended = read, write, make(chan struct{})
+	p.fd = int(write.Fd()) // and with it the writing end blocks: nothing told is lost
+	go func() {
+		defer close(p.ended)
+		defer read.Close()
+		notes := bufio.NewReader(read)
+		var address [capi.NoteSize]byte
+		for {
+			if _, err := io.ReadFull(notes, address[:]); err != nil {
+				return // it was closed
+			}
+			take(capi.TakeNote(address))
+		}
+	}()
+	return nil
+}
+
+// close waits until all that was told is taken.
+func (p *pipe) close() {
+	p.write.Close()
+	<-p.ended
+}
