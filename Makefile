@@ -7,7 +7,8 @@ export LIBCHAT_NATS_SERVER ?= $(CURDIR)/.venv/bin/nats-server
 # $(call check,COMMAND,REPAIR): runs COMMAND, and says how to repair what it finds.
 check = @echo '$(1)'; $(1) || { echo 'repair: $(2)' >&2; exit 1; }
 
-.PHONY: help build test test-python test-long lint header wheel fuzz bench install demo clean tools
+.PHONY: help build test test-python test-go test-long lint header wheel go-lib fuzz bench install \
+	demo clean tools
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -19,7 +20,10 @@ build: tools ## build the program: target/release/libchat
 test: lint ## check and test all that fits in a few minutes
 	cargo test --workspace --exclude libchat-python --all-targets
 	cargo test --workspace --exclude libchat-python --doc
-	@$(MAKE) --no-print-directory test-python
+	@$(MAKE) --no-print-directory test-go test-python
+
+test-go: .venv/made ## test the Go package: race detector, checks of what goes to C, without Rust
+	scripts/test-go $(GOTEST)
 
 test-python: .venv/made ## test the Python wheel, in clean environments outside the tree
 	PYTHON='$(PYTHON)' scripts/test-python $(PYTEST)
@@ -27,14 +31,21 @@ test-python: .venv/made ## test the Python wheel, in clean environments outside 
 test-long: export LIBCHAT_TEST_LONG = 1
 test-long: test ## the same with more rounds; here a missing tool is a failure
 
-lint: .venv/made ## check formatting, clippy, ruff, documentation, licences of dependencies
+lint: .venv/made ## check formatting, clippy, go vet, ruff, documentation, licences of dependencies
 	$(call check,cargo fmt --all --check,cargo fmt --all)
 	$(call check,cargo clippy --workspace --all-targets -- -D warnings,$(CLIPPY_FIX))
 	$(call check,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --lib,$(DOC_FIX))
 	$(call check,scripts/deny,$(DENY_FIX))
 	$(call check,.venv/bin/ruff check -q $(PY_FILES),.venv/bin/ruff check --fix $(PY_FILES))
 	$(call check,.venv/bin/ruff format --check -q $(PY_FILES),.venv/bin/ruff format $(PY_FILES))
+	$(call check,test -z "$$(gofmt -l $(GO_FILES))",gofmt -w $(GO_FILES))
+	$(call check,scripts/go dev go go vet ./...,$(VET_FIX))
+	$(call check,scripts/go dev go/tests go vet ./...,$(VET_FIX))
+	$(call check,scripts/go dev examples/go go vet ./...,$(VET_FIX))
+	$(call check,scripts/go dev bench/go go vet ./...,$(VET_FIX))
 
+GO_FILES = go examples/go bench/go
+VET_FIX = edit what is named above
 PY_FILES = --config python/ruff.toml --no-cache python examples/python bench/python
 CLIPPY_FIX = cargo clippy --fix --allow-dirty --all-targets; the rest by hand, as it says above
 DOC_FIX = edit the doc comments named above, then: cargo doc --workspace --no-deps --lib
@@ -46,6 +57,9 @@ header: ## write include/libchat.h anew from ffi/src
 wheel: .venv/made ## build the Python wheel: target/wheels
 	scripts/wheel release target/wheels
 
+go-lib: .venv/made ## build the Go package for those without Rust: target/go-lib, a GOPROXY=file://
+	scripts/go-lib release target/go-lib
+
 fuzz: .venv/made ## hand the C boundary what no program should, LIBCHAT_FUZZ_SECONDS=300 for each of three
 	scripts/fuzz
 
@@ -55,8 +69,10 @@ bench: .venv/made ## measure, beside rivals, and write bench/README.md
 	$(PYTHON) -m venv --clear target/bench-python
 	target/bench-python/bin/pip install -q --require-hashes -r python/tests/requirements.txt
 	target/bench-python/bin/pip install -q target/wheels/libchat-*.whl
+	scripts/go release bench/go go build -o $(CURDIR)/target/bench-go .
 	LIBCHAT_BENCH_PYTHON=$(CURDIR)/target/bench-python/bin/python \
-		LIBCHAT_BENCH_WHEEL="$$(ls target/wheels/libchat-*.whl)" cargo run --release -q -p libchat-bench
+		LIBCHAT_BENCH_WHEEL="$$(ls target/wheels/libchat-*.whl)" \
+		LIBCHAT_BENCH_GO=$(CURDIR)/target/bench-go cargo run --release -q -p libchat-bench
 
 install: ## install headers, libraries and the program: PREFIX=/usr/local LIBDIR=lib DESTDIR=
 	PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' scripts/install

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +80,7 @@ type Request struct {
 
 // Handler answers a request. Its context has the trace context of the request and ends with the
 // responder, or when it is too late for an answer. An [*Error] with a RemoteCode, of at most 64
-// letters, digits, "_", "-" or ".", is told to who asks; of any other error only that there was one.
+// letters, digits, "_", "-" or ".", is told to who asks; of another error only that there was one.
 type Handler func(ctx context.Context, request Request) ([]byte, error)
 
 // AnswerOption says how to answer: [Concurrency], [QueueGroup], [AnswerTimeout], [OnSubject].
@@ -204,7 +205,7 @@ func (r *Responder) serve(note capi.Note) {
 	case errors.As(err, &failure) && failure.RemoteCode != "":
 		told(capi.Fail(note.Request, failure.RemoteCode, failure.Message))
 	default:
-		warn("a handler failed", err)
+		report(slog.LevelDebug, "a handler failed", "error", err)
 		told(capi.Fail(note.Request, "handler_failed", "the handler failed; its own log says why"))
 	}
 }
@@ -212,7 +213,7 @@ func (r *Responder) serve(note capi.Note) {
 // told logs an answer that could not be sent: whoever asked waits out its own time.
 func told(err *capi.Error) {
 	if err != nil {
-		warn("an answer could not be sent", errorOf(context.Background(), "chat.Answer", err))
+		report(slog.LevelDebug, "an answer could not be sent", "error", err.Message)
 	}
 }
 

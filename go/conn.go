@@ -118,6 +118,9 @@ const closeMS = 2000
 
 // during calls a function that waits in C, and ends it when ctx ends.
 func during(ctx context.Context, call func(cancel uint64) *capi.Error) *capi.Error {
+	if ctx.Err() != nil {
+		return &capi.Error{Status: capi.Cancelled, Message: "the context had ended before the call"}
+	}
 	if ctx.Done() == nil {
 		return call(0)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"libchat.example/chat/internal/capi"
 )
@@ -86,8 +87,9 @@ type Error struct {
 	// Retryable says whether the same call may succeed later and repeating it does no harm.
 	Retryable bool
 
-	text  string // what the original said, in calls that it has
-	cause error  // of the context
+	text    string // what the original said, in calls that it has
+	matches string // the text of an error of nats.go, beside those of natsTexts
+	cause   error  // of the context
 }
 
 // Error is Op and Message; in the calls of the original package it is the original's text where
@@ -105,9 +107,12 @@ func (e *Error) Unwrap() error { return e.cause }
 // Errors of nats.go that callers of the original look for, by their text: this package does not
 // import nats.go.
 var natsTexts = map[Code][]string{
-	ErrNoResponders:   {"nats: no responders available for request"},
-	ErrTooLarge:       {"nats: maximum payload exceeded"},
-	ErrNotFound:       {"nats: no response from stream"},
+	ErrNoResponders: {"nats: no responders available for request"},
+	ErrTooLarge:     {"nats: maximum payload exceeded"},
+	ErrNotFound: {
+		"nats: no response from stream",
+		"nats: API error: code=404 err_code=10059 description=stream not found",
+	},
 	ErrTimeout:        {"nats: timeout"},
 	ErrOutcomeUnknown: {"nats: timeout"},
 	ErrUnauthorized:   {"nats: authorization violation"},
@@ -126,12 +131,8 @@ func (e *Error) Is(target error) bool {
 		// The original gave every call a deadline by a context.
 		return e.cause == nil && (e.Code == ErrTimeout || e.Code == ErrOutcomeUnknown)
 	}
-	for _, text := range natsTexts[e.Code] {
-		if target.Error() == text {
-			return true
-		}
-	}
-	return false
+	text := target.Error()
+	return text == e.matches || slices.Contains(natsTexts[e.Code], text)
 }
 
 // errorOf says a failure of libchat as an error of `op`; nil for nil.
@@ -178,7 +179,8 @@ func inOriginalWords(err error) error {
 		e.text = fmt.Sprintf("%v: the message may be stored", cause)
 	case cause != nil:
 		e.text = cause.Error()
-	case e.Code == ErrNoResponders, e.Code == ErrTooLarge, e.Code == ErrNotFound && e.Op == "chat.Send":
+	case e.Code == ErrNoResponders, e.Code == ErrTooLarge,
+		e.Code == ErrNotFound && e.Op == "chat.Send":
 		e.text = natsTexts[e.Code][0]
 	}
 	return e

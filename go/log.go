@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -71,11 +70,26 @@ func write(l *slog.Logger, note capi.Note) {
 	l.Log(ctx, level, string(note.Payload), "target", note.Subject)
 }
 
-// warn says what no call can answer: by the logger set, or on standard error.
-func warn(text string, err error) {
+// report says what no call can answer: by the logger set, else by slog's own.
+func report(level slog.Level, text string, attributes ...any) {
 	l := logger.Load()
 	if l == nil {
-		l = slog.New(slog.NewTextHandler(os.Stderr, nil))
+		l = slog.Default()
 	}
-	l.Warn("libchat: "+text, "error", err)
+	l.Log(context.Background(), level, "libchat: "+text, attributes...)
+}
+
+// passedOver reports an event that a reader of messages does not see.
+func passedOver(event *capi.Event) {
+	switch event := eventOf(event).(type) {
+	case Gap:
+		report(slog.LevelWarn, "messages were gone before delivery",
+			"after", event.After.String(), "until", event.Until.String())
+	case Reset:
+		report(slog.LevelWarn, "the stream was made anew or restored", "cursor", event.Cursor.String())
+	case Malformed:
+		report(slog.LevelWarn, "a stored payload is no envelope", "cursor", event.Cursor.String())
+	case Stalled:
+		report(slog.LevelWarn, "no source", "reason", event.Reason.String())
+	}
 }

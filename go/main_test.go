@@ -2,9 +2,14 @@ package chat_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,17 +42,93 @@ func run(m *testing.M) int {
 // open opens the test's project as an agent.
 func open(t testing.TB, agent string) *chat.Manager {
 	t.Helper()
+	return openAt(t, serverURL, agent)
+}
+
+func openAt(t testing.TB, url, agent string) *chat.Manager {
+	t.Helper()
 	m, err := chat.Open(t.Context(), chat.Config{
 		AgentID:        agent,
 		ProjectPrefix:  project(t),
-		URL:            serverURL,
+		URL:            url,
 		MaxSubscribers: 4096,
 	})
+	check(t, err)
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// server is one of a test's own, which can be frozen.
+type server struct {
+	folder, url string
+	pid         int
+}
+
+func startServer(t testing.TB) *server {
+	t.Helper()
+	s := &server{folder: t.TempDir()}
+	s.start(t)
+	t.Cleanup(func() {
+		s.thaw(t)
+		check(t, chat.StopLocalServer(s.folder))
+	})
+	return s
+}
+
+func (s *server) start(t testing.TB) {
+	t.Helper()
+	url, err := chat.StartLocalServer(s.folder)
+	check(t, err)
+	text, err := os.ReadFile(filepath.Join(s.folder, ".libchat", "hub.json"))
+	check(t, err)
+	var hub struct{ Pid int }
+	check(t, json.Unmarshal(text, &hub))
+	s.url, s.pid = url, hub.Pid
+}
+
+// restart kills the server, and starts it on the same port.
+func (s *server) restart(t testing.TB) {
+	t.Helper()
+	check(t, syscall.Kill(s.pid, syscall.SIGKILL))
+	s.start(t)
+}
+
+func (s *server) open(t testing.TB, agent string) *chat.Manager {
+	t.Helper()
+	return openAt(t, s.url, agent)
+}
+
+// freeze returns when every thread of the server stands still.
+func (s *server) freeze(t testing.TB) {
+	t.Helper()
+	check(t, syscall.Kill(s.pid, syscall.SIGSTOP))
+	for ctx := within(t, 20*time.Second); ; check(t, ctx.Err()) {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.pid))
+		check(t, err)
+		runs := func(thread string) bool {
+			stat, err := os.ReadFile(thread)
+			return err == nil && !strings.Contains(string(stat), ") T ")
+		}
+		if !slices.ContainsFunc(threads, runs) {
+			return
+		}
+	}
+}
+
+func (s *server) thaw(t testing.TB) { check(t, syscall.Kill(s.pid, syscall.SIGCONT)) }
+
+func check(t testing.TB, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { m.Close() })
-	return m
+}
+
+func same[T any](t testing.TB, got, want T) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }
 
 // project is a name that no other test has.

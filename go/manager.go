@@ -55,18 +55,18 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 		return nil, fmt.Errorf("chat.Open: %w", err)
 	}
 	stream := "chat-" + cfg.ProjectPrefix
+	op := fmt.Sprintf("chat.Open: stream %q", stream)
 	if err := checkOriginal(stream, cfg); err != nil {
-		return nil, fmt.Errorf("chat.Open: stream %q: %w", stream, err)
+		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	conn := cfg.Conn
 	if conn == nil {
 		var err error
-		conn, err = connect(ctx, "chat.Open", ConnectOptions{Servers: []string{cfg.servers()}})
+		conn, err = connect(ctx, op, ConnectOptions{Servers: []string{cfg.servers()}})
 		if err != nil {
 			return nil, inOriginalWords(err)
 		}
 	}
-	op := fmt.Sprintf("chat.Open: stream %q", stream)
 	m, err := conn.open(ctx, op, cfg.ProjectPrefix, cfg.AgentID, OpenOptions{
 		SetRetention:    true,
 		MaxRetentionAge: cfg.MaxRetentionAge,
@@ -86,7 +86,12 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 func checkOriginal(stream string, cfg Config) error {
 	switch {
 	case strings.ContainsAny(cfg.ProjectPrefix, ">*. /\\\t\r\n"):
-		return &Error{Code: ErrInvalidArgument, Op: "nats", text: fmt.Sprintf("invalid stream name: %q", stream)}
+		return &Error{
+			Code:    ErrInvalidArgument,
+			Op:      "nats",
+			text:    fmt.Sprintf("invalid stream name: %q", stream),
+			matches: "nats: invalid stream name",
+		}
 	case len(stream) > 255:
 		return originalAPIError("stream name is too long, maximum allowed is 255")
 	case cfg.MaxRetentionAge > 0 && cfg.MaxRetentionAge < 100*time.Millisecond:
@@ -108,7 +113,9 @@ func originalAPIError(description string) error {
 //
 // It fails with ErrConflict when the stream's settings would break what libchat promises,
 // ErrNotFound when there is no stream and BindOnly is set, ErrServer when JetStream is off.
-func (c *Conn) Open(ctx context.Context, project, agent string, options OpenOptions) (*Manager, error) {
+func (c *Conn) Open(
+	ctx context.Context, project, agent string, options OpenOptions,
+) (*Manager, error) {
 	assert(ctx != nil, "chat.Conn.Open: ctx is nil")
 	return c.open(ctx, "chat.Conn.Open", project, agent, options)
 }

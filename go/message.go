@@ -164,7 +164,7 @@ type Reset struct{ Cursor Cursor }
 // Malformed says that what is stored at Cursor is no message: another program wrote it.
 type Malformed struct{ Cursor Cursor }
 
-// Stalled says that there was no source for 10 s, and what a call would answer now. Nothing is lost.
+// Stalled says that there was no source for 10 s, and what a call would answer now; nothing is lost.
 type Stalled struct{ Reason Code }
 
 // Resumed says that there is a source again.
@@ -184,7 +184,7 @@ func envelopeOf(event *capi.Event) Envelope {
 		From:      event.Sender,
 		Thread:    event.Short,
 		Body:      event.Body,
-		Timestamp: time.Unix(0, event.SentNS).UTC(),
+		Timestamp: time.Unix(event.SentS, event.SentNS).UTC(),
 		ReplyTo:   event.ReplyTo,
 	}
 }
@@ -197,7 +197,7 @@ func messageOf(event *capi.Event) Message {
 		Short:   event.Short,
 		Body:    event.Body,
 		ReplyTo: event.ReplyTo,
-		SentAt:  time.Unix(0, event.SentNS).UTC(),
+		SentAt:  time.Unix(event.SentS, event.SentNS).UTC(),
 		Time:    time.Unix(0, event.TimeNS).UTC(),
 		Cursor:  Cursor{event.Cursor},
 		Headers: headersOf(event.Headers),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
 	"os"
 	"sync"
 	"syscall"
@@ -45,7 +46,7 @@ func (m *Manager) channel(
 	r, err := m.watch(ctx, op, options)
 	if err != nil {
 		if ctx.Err() == nil && err != ErrClosed {
-			warn("a watch could not be set up", err)
+			report(slog.LevelWarn, "a watch could not be set up", "error", err)
 		}
 		out := make(chan Envelope)
 		close(out)
@@ -60,11 +61,12 @@ func (m *Manager) channel(
 			event, err := r.next()
 			if err != nil {
 				if err != errStopped && err != ErrClosed {
-					warn("a watch has ended", err)
+					report(slog.LevelWarn, "a watch has ended", "error", err)
 				}
 				return
 			}
 			if event.Kind != capi.EventMessage {
+				passedOver(event)
 				continue
 			}
 			select {
@@ -151,7 +153,8 @@ func (byShort) history(options *capi.HistoryOptions) { options.ByShort = true }
 // the manager is closed, and at once with an error when it could not be set up: ErrTimeout,
 // ErrTooManySubscribers, ErrNotFound, ErrUnauthorized.
 //
-// Gaps and the like are counted ([Manager.Stats]) and passed over; [Manager.Events] tells them.
+// Gaps and the like are counted ([Manager.Stats]), logged and passed over; [Manager.Events] tells
+// them.
 func (m *Manager) Messages(
 	ctx context.Context, thread string, options ...WatchOption,
 ) iter.Seq2[Message, error] {
@@ -188,10 +191,10 @@ func messages(each iter.Seq2[*capi.Event, error]) iter.Seq2[Message, error] {
 			case err != nil:
 				yield(Message{}, err)
 				return
-			case event.Kind == capi.EventMessage:
-				if !yield(messageOf(event), nil) {
-					return
-				}
+			case event.Kind != capi.EventMessage:
+				passedOver(event)
+			case !yield(messageOf(event), nil):
+				return
 			}
 		}
 	}

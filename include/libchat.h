@@ -410,8 +410,13 @@ libchat_bytes libchat_message_reply_to(const libchat_message *message);
 /* The text: UTF-8. */
 libchat_bytes libchat_message_body(const libchat_message *message);
 
-/* When it was sent, by the sender's clock, in Unix nanoseconds. */
+/* When it was sent, by the sender's clock, in Unix nanoseconds; the nearest that fits where that is
+ * before 1678 or after 2261. */
 int64_t libchat_message_sent_ns(const libchat_message *message);
+
+/* When it was sent, in any year from 0 to 9999: in Unix seconds, and the nanoseconds behind them,
+ * which `nanos` gets; it may be NULL. */
+int64_t libchat_message_sent_seconds(const libchat_message *message, uint32_t *nanos);
 
 /* When it was stored, by the server's clock, in Unix nanoseconds. */
 int64_t libchat_message_time_ns(const libchat_message *message);

@@ -137,11 +137,28 @@ pub unsafe extern "C" fn libchat_message_body(message: *const libchat_message) -
     unsafe { text(message, BODY) }
 }
 
-/// When it was sent, by the sender's clock, in Unix nanoseconds.
+/// When it was sent, by the sender's clock, in Unix nanoseconds; the nearest that fits where that is
+/// before 1678 or after 2261.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn libchat_message_sent_ns(message: *const libchat_message) -> i64 {
     // SAFETY: the caller keeps the header's rules for `message`.
     unsafe { message.as_ref() }.map_or(0, |it| nanos(it.message.sent_at))
+}
+
+/// When it was sent, in any year from 0 to 9999: in Unix seconds, and the nanoseconds behind them,
+/// which `nanos` gets; it may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_message_sent_seconds(
+    message: *const libchat_message,
+    nanos: *mut u32,
+) -> i64 {
+    // SAFETY: the caller keeps the header's rules for `message`.
+    let sent_at = unsafe { message.as_ref() }.map(|it| it.message.sent_at);
+    if !nanos.is_null() {
+        // SAFETY: the caller keeps the header's rules for `nanos`.
+        unsafe { nanos.write_unaligned(sent_at.map_or(0, time::OffsetDateTime::nanosecond)) };
+    }
+    sent_at.map_or(0, time::OffsetDateTime::unix_timestamp)
 }
 
 /// When it was stored, by the server's clock, in Unix nanoseconds.
@@ -277,6 +294,7 @@ mod tests {
             }
             assert_eq!(*libchat_message_short(none), 0);
             assert_eq!((libchat_message_sent_ns(none), libchat_message_time_ns(none)), (0, 0));
+            assert_eq!(libchat_message_sent_seconds(none, ptr::null_mut()), 0);
             assert_eq!(libchat_message_cursor(none), libchat_cursor::default());
             assert!(libchat_message_header(none, c"a".as_ptr()).is_null());
             assert_eq!(libchat_message_headers(none, &mut headers), 0);

@@ -74,9 +74,23 @@ static const libchat_message *with_nul(void)
         CHECK(!memcmp(parts[n].found.data, parts[n].wanted, 4));
     }
     CHECK_TEXT("", libchat_message_thread(message)); /* no name is stored with it */
+    uint32_t nanos = 0;
     CHECK_EQ(1767323045006000000, libchat_message_sent_ns(message));
+    CHECK_EQ(1767323045, libchat_message_sent_seconds(message, &nanos));
+    CHECK_EQ(6000000, nanos);
     CHECK_EQ(0, libchat_message_headers(message, NULL));
     return message;
+}
+
+/* As a peer writes it that gives no time: the first year's beginning. */
+static void without_time(void)
+{
+    raw_store("timeless", "{\"id\":\"1\",\"from\":\"ana\",\"thread\":\"x\",\"body\":\"b\"}");
+    const libchat_message *message = only_message("timeless");
+
+    CHECK_EQ(INT64_MIN, libchat_message_sent_ns(message));
+    CHECK_EQ(-62135596800, libchat_message_sent_seconds(message, NULL));
+    libchat_message_release(message);
 }
 
 static void absent(void)
@@ -91,6 +105,7 @@ static void absent(void)
     CHECK_TEXT("", libchat_message_body(NULL));
     CHECK(!strcmp("", libchat_message_short(NULL)));
     CHECK_EQ(0, libchat_message_sent_ns(NULL));
+    CHECK_EQ(0, libchat_message_sent_seconds(NULL, NULL));
     CHECK_EQ(0, libchat_message_time_ns(NULL));
     CHECK(!memcmp(&none, &zero, sizeof none));
     CHECK(libchat_message_header(NULL, "A") == NULL);
@@ -121,6 +136,7 @@ int main(int argc, char **argv)
     conn = connect_here();
     manager = open_as(conn, "ana");
     const libchat_message *mine = ours(), *theirs = with_nul();
+    without_time();
     retained();
     absent();
     close_conn(conn);

@@ -226,7 +226,7 @@ size_t capi_events_read(const libchat_events *events, size_t first, capi_event *
         out->reply_to = libchat_message_reply_to(message);
         out->body = libchat_message_body(message);
         out->short_id = libchat_message_short(message);
-        out->sent_ns = libchat_message_sent_ns(message);
+        out->sent_s = libchat_message_sent_seconds(message, &out->sent_ns);
         out->time_ns = libchat_message_time_ns(message);
         out->headers_len = libchat_message_headers(message, &out->headers);
     }

@@ -47,7 +47,8 @@ typedef struct capi_event {
     libchat_cursor cursor, after;
     libchat_bytes id, sender, thread, reply_to, body;
     const char *short_id;
-    int64_t sent_ns, time_ns;
+    int64_t sent_s, time_ns;
+    uint32_t sent_ns;                /* Behind the seconds. */
     const libchat_header *headers;
     size_t headers_len;
 } capi_event;

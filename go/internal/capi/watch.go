@@ -127,7 +127,7 @@ type Event struct {
 	Kind, Reason                             int32
 	Cursor, After                            Cursor
 	ID, Sender, Thread, Short, ReplyTo, Body string
-	SentNS, TimeNS                           int64
+	SentS, SentNS, TimeNS                    int64
 	Headers                                  []Header
 }
 
@@ -236,9 +236,11 @@ func eventOut(from *C.capi_event) Event {
 		rest = rest[size:]
 		return text
 	}
-	event.ID, event.Sender, event.Thread = next(from.id.len), next(from.sender.len), next(from.thread.len)
+	event.ID, event.Sender = next(from.id.len), next(from.sender.len)
+	event.Thread = next(from.thread.len)
 	event.ReplyTo, event.Body, event.Short = next(from.reply_to.len), next(from.body.len), rest
-	event.SentNS, event.TimeNS = int64(from.sent_ns), int64(from.time_ns)
+	event.SentS, event.SentNS = int64(from.sent_s), int64(from.sent_ns)
+	event.TimeNS = int64(from.time_ns)
 	event.Headers = headersOut(from.headers, from.headers_len)
 	return event
 }

@@ -1,0 +1,200 @@
+// Package tests tries the package as a program beside nats.go does: that it is a drop-in for the
+// original, that both read each other, and that a crowd costs little.
+package tests
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"libchat.example/chat"
+)
+
+// The server of most tests; each opens a project of its own.
+var serverURL string
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	// What Watch cannot answer goes to the log: the tests that fail on purpose would fill the screen.
+	if err := chat.SetLogger(slog.New(slog.NewTextHandler(io.Discard, nil))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	folder, err := os.MkdirTemp("", "libchat-go-tests-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder)
+	serverURL, err = chat.StartLocalServer(folder)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer chat.StopLocalServer(folder)
+	return m.Run()
+}
+
+// config is that of a test's own project on the common server.
+func config(t testing.TB, agent string) chat.Config {
+	return chat.Config{
+		AgentID:        agent,
+		ProjectPrefix:  project(t),
+		URL:            serverURL,
+		MaxSubscribers: 4096,
+	}
+}
+
+func open(t testing.TB, agent string) *chat.Manager {
+	t.Helper()
+	return openWith(t, config(t, agent))
+}
+
+func openWith(t testing.TB, cfg chat.Config) *chat.Manager {
+	t.Helper()
+	m, err := chat.Open(t.Context(), cfg)
+	check(t, err)
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// connect is a connection of nats.go to the common server.
+func connect(t testing.TB, options ...nats.Option) *nats.Conn {
+	t.Helper()
+	return connectTo(t, serverURL, options...)
+}
+
+func connectTo(t testing.TB, url string, options ...nats.Option) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(url, options...)
+	check(t, err)
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+func stream(t testing.TB, nc *nats.Conn, project string) *jetstream.StreamInfo {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	check(t, err)
+	found, err := js.Stream(t.Context(), "chat-"+project)
+	check(t, err)
+	return found.CachedInfo()
+}
+
+// server is one of a test's own, which can be frozen and stopped.
+type server struct {
+	url, folder string
+	pid         int
+}
+
+func startServer(t testing.TB) *server {
+	t.Helper()
+	s := &server{folder: t.TempDir()}
+	s.start(t)
+	t.Cleanup(func() {
+		s.thaw(t)
+		check(t, chat.StopLocalServer(s.folder))
+	})
+	return s
+}
+
+func (s *server) start(t testing.TB) {
+	t.Helper()
+	url, err := chat.StartLocalServer(s.folder)
+	check(t, err)
+	text, err := os.ReadFile(filepath.Join(s.folder, ".libchat", "hub.json"))
+	check(t, err)
+	var hub struct{ Pid int }
+	check(t, json.Unmarshal(text, &hub))
+	s.url, s.pid = url, hub.Pid
+}
+
+func (s *server) open(t testing.TB, agent string) *chat.Manager {
+	t.Helper()
+	cfg := config(t, agent)
+	cfg.URL = s.url
+	return openWith(t, cfg)
+}
+
+// freeze returns when the last thread of the server stands still.
+func (s *server) freeze(t testing.TB) {
+	t.Helper()
+	check(t, syscall.Kill(s.pid, syscall.SIGSTOP))
+	for ctx := within(t, 20*time.Second); !s.isFrozen(t); {
+		check(t, ctx.Err())
+	}
+}
+
+func (s *server) isFrozen(t testing.TB) bool {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.pid))
+	check(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		check(t, err)
+		// The state follows the name, which stands in brackets.
+		if !strings.Contains(string(text), ") T ") {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *server) thaw(t testing.TB) { check(t, syscall.Kill(s.pid, syscall.SIGCONT)) }
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func same[T any](t testing.TB, got, want T) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// project is a name that no other test has.
+func project(t testing.TB) string {
+	return strings.NewReplacer("/", "-", " ", "-", ".", "-", "*", "-", ">", "-").Replace(t.Name())
+}
+
+// within is a context that ends a test that hangs.
+func within(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// ended is a context that has ended with cause.
+func ended(t testing.TB, cause error) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	if cause == context.DeadlineExceeded {
+		ctx, cancel = context.WithTimeout(t.Context(), 0)
+	}
+	cancel()
+	<-ctx.Done()
+	same(t, ctx.Err(), cause)
+	return ctx
+}
+
+// isLong says whether full rounds are asked for.
+func isLong() bool { return os.Getenv("LIBCHAT_TEST_LONG") == "1" }
