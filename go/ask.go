@@ -150,7 +150,7 @@ func (m *Manager) respond(
 	m.mu.Lock()
 	m.last++
 	token := m.last
-	m.responder[token] = r // the first request may come before capi.Respond has returned
+	m.responders[token] = r // the first request may come before capi.Respond has returned
 	m.mu.Unlock()
 	var handle uint64
 	err := during(ctx, func(cancel uint64) (err *capi.Error) {
@@ -160,7 +160,7 @@ func (m *Manager) respond(
 	if err != nil {
 		r.cancel()
 		m.mu.Lock()
-		delete(m.responder, token)
+		delete(m.responders, token)
 		m.mu.Unlock()
 		return nil, errorOf(ctx, op, err)
 	}

@@ -22,15 +22,15 @@ type Manager struct {
 	conn           *Conn
 	ownsConn       bool
 
-	closed    atomic.Bool
-	closing   sync.Once
-	done      chan struct{}  // closed by Close, at its start
-	pumps     sync.WaitGroup // of the channels that Watch has given out
-	notes     pipe
-	sends     sends
-	mu        sync.Mutex
-	last      uint64 // token given to a responder
-	responder map[uint64]*Responder
+	closed     atomic.Bool
+	closing    sync.Once
+	done       chan struct{}  // closed by Close, at its start
+	pumps      sync.WaitGroup // of the channels that Watch has given out
+	notes      pipe
+	sends      sends
+	mu         sync.Mutex
+	last       uint64 // token given to a responder
+	responders map[uint64]*Responder
 }
 
 // OpenOptions say how to open a project with [Conn.Open]. The zero value leaves a stream that
@@ -133,11 +133,11 @@ func (c *Conn) open(
 		TimeoutMS:         timeoutMS(ctx, 0),
 	}
 	m := &Manager{
-		project:   project,
-		agent:     agent,
-		conn:      c,
-		done:      make(chan struct{}),
-		responder: map[uint64]*Responder{},
+		project:    project,
+		agent:      agent,
+		conn:       c,
+		done:       make(chan struct{}),
+		responders: map[uint64]*Responder{},
 	}
 	err := during(ctx, func(cancel uint64) (err *capi.Error) {
 		m.handle, err = capi.Open(c.handle, given, cancel)
@@ -236,14 +236,14 @@ func (m *Manager) take(note capi.Note) {
 		return
 	}
 	m.mu.Lock()
-	responder := m.responder[note.Token]
+	responder := m.responders[note.Token]
 	m.mu.Unlock()
 	if note.Kind == capi.Incoming {
 		go responder.serve(note)
 		return
 	}
 	m.mu.Lock()
-	delete(m.responder, note.Token)
+	delete(m.responders, note.Token)
 	m.mu.Unlock()
 	responder.end()
 }

@@ -1,0 +1,67 @@
+package chat
+
+import (
+	"context"
+
+	"libchat.example/chat/internal/capi"
+)
+
+// History is a page of the past, oldest first.
+type History struct {
+	Messages []Message
+	// Truncated says that a bound was reached before the end: go on with StartAfter(Next).
+	Truncated bool
+	Next      Cursor
+	// Gaps are what expired or was purged while it was read.
+	Gaps []Gap
+	// Malformed is how many payloads were no message.
+	Malformed int
+}
+
+// Limit bounds how many messages are read; 1,000 by default.
+func Limit(messages uint32) HistoryOption {
+	return historyOption(func(options *capi.HistoryOptions) { options.Limit = messages })
+}
+
+// MaxBytes bounds the bodies that are read, but one is; without a bound by default.
+func MaxBytes(bytes uint64) HistoryOption {
+	return historyOption(func(options *capi.HistoryOptions) { options.MaxBytes = bytes })
+}
+
+// History reads past messages of thread, up to the stream's end as it is at the call; by default
+// the oldest 1,000. Without a deadline in ctx it takes 30 s at most.
+//
+// It fails with ErrConflict when the cursor is another stream's, or the stream is made anew
+// meanwhile.
+func (m *Manager) History(
+	ctx context.Context, thread string, options ...HistoryOption,
+) (History, error) {
+	assert(ctx != nil, "chat.History: ctx is nil")
+	if m.closed.Load() {
+		return History{}, ErrClosed
+	}
+	given := capi.HistoryOptions{Thread: thread, TimeoutMS: timeoutMS(ctx, 0)}
+	for _, option := range options {
+		option.history(&given)
+	}
+	var page History
+	var found []capi.Event
+	err := during(ctx, func(cancel uint64) (err *capi.Error) {
+		found, page.Truncated, page.Next.place, err = capi.History(m.handle, &given, cancel)
+		return err
+	})
+	if err != nil {
+		return History{}, errorOf(ctx, "chat.History", err)
+	}
+	for i := range found {
+		switch event := eventOf(&found[i]).(type) {
+		case Message:
+			page.Messages = append(page.Messages, event)
+		case Gap:
+			page.Gaps = append(page.Gaps, event)
+		case Malformed:
+			page.Malformed++
+		}
+	}
+	return page, nil
+}
