@@ -137,9 +137,6 @@ type Responder struct {
 func (m *Manager) respond(
 	ctx context.Context, op string, given capi.RespondOptions, handler Handler,
 ) (*Responder, error) {
-	if m.closed.Load() {
-		return nil, ErrClosed
-	}
 	r := &Responder{handler: handler, done: make(chan struct{})}
 	if given.AnswerTimeoutMS != capi.Infinite {
 		r.timeout = time.Duration(given.AnswerTimeoutMS) * time.Millisecond
@@ -147,25 +144,42 @@ func (m *Manager) respond(
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	given.TimeoutMS = timeoutMS(ctx, 0)
 
-	m.mu.Lock()
-	m.last++
-	token := m.last
-	m.responders[token] = r // the first request may come before capi.Respond has returned
-	m.mu.Unlock()
+	token, err := m.add(r)
+	if err != nil {
+		return nil, err
+	}
 	var handle uint64
-	err := during(ctx, func(cancel uint64) (err *capi.Error) {
+	failed := during(ctx, func(cancel uint64) (err *capi.Error) {
 		handle, err = capi.Respond(m.handle, m.notes.fd, token, &given, cancel)
 		return err
 	})
-	if err != nil {
+	if failed != nil {
 		r.cancel()
 		m.mu.Lock()
 		delete(m.responders, token)
 		m.mu.Unlock()
-		return nil, errorOf(ctx, op, err)
+		return nil, errorOf(ctx, op, failed)
 	}
 	r.handle.Store(handle)
 	return r, nil
+}
+
+// add gives a responder its token, by which it is told requests: the first may come before
+// capi.Respond has returned.
+func (m *Manager) add(r *Responder) (token uint64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed.Load() {
+		return 0, ErrClosed
+	}
+	if m.notes == nil {
+		if m.notes, err = newPipe(m.take); err != nil {
+			return 0, &Error{Code: ErrSystem, Op: "chat.Answer", Message: err.Error(), cause: err}
+		}
+	}
+	m.last++
+	m.responders[m.last] = r
+	return m.last, nil
 }
 
 // Close takes no further requests; those being handled are still answered. Again: nil.

@@ -179,6 +179,10 @@ func inOriginalWords(err error) error {
 		e.text = fmt.Sprintf("%v: the message may be stored", cause)
 	case cause != nil:
 		e.text = cause.Error()
+	case e.Code == ErrRemote && e.RemoteCode == "unanswered":
+		// The responder was ended meanwhile: the original finds nobody.
+		e.text = natsTexts[ErrNoResponders][0]
+		e.matches = e.text
 	case e.Code == ErrNoResponders, e.Code == ErrTooLarge,
 		e.Code == ErrNotFound && e.Op == "chat.Send":
 		e.text = natsTexts[e.Code][0]

@@ -116,7 +116,7 @@ func ExampleOpen() {
 		fmt.Println(envelope.From, envelope.Thread, envelope.Body)
 		return nil
 	})
-	// Output: ana 3d5e7bc7 prices first
+	// Output: ana 44333262 prices first
 }
 
 func ExampleManager_Messages() {
@@ -354,7 +354,7 @@ func ExampleManager_Ask() {
 		var failed *chat.Error
 		_, err = ana.Ask(ctx, "ben", []byte("who pays?"))
 		if errors.As(err, &failed) {
-			fmt.Println(failed.RemoteCode, failed.Message)
+			fmt.Println(failed.RemoteCode)
 		}
 
 		responder.Close()
@@ -365,7 +365,7 @@ func ExampleManager_Ask() {
 	})
 	// Output:
 	// yes
-	// not_my_part ask the owner
+	// not_my_part
 	// true
 }
 
@@ -398,7 +398,7 @@ func ExampleError() {
 		return nil
 	})
 	// Output:
-	// kind: NO_RESPONDERS
+	// kind: chat: NO_RESPONDERS
 	// call: chat.Ask
 	// may be tried again as it is: true
 	// true

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"math"
 
 	"libchat.example/chat/internal/capi"
 )
@@ -28,6 +29,12 @@ func MaxBytes(bytes uint64) HistoryOption {
 	return historyOption(func(options *capi.HistoryOptions) { options.MaxBytes = bytes })
 }
 
+// Before has StartLast end before a place, for reading backwards: [Message.Cursor] of the oldest
+// message read so far.
+func Before(cursor Cursor) HistoryOption {
+	return historyOption(func(options *capi.HistoryOptions) { options.Start.Cursor = cursor.place })
+}
+
 // History reads past messages of thread, up to the stream's end as it is at the call; by default
 // the oldest 1,000. Without a deadline in ctx it takes 30 s at most.
 //
@@ -43,6 +50,16 @@ func (m *Manager) History(
 	given := capi.HistoryOptions{Thread: thread, TimeoutMS: timeoutMS(ctx, 0)}
 	for _, option := range options {
 		option.history(&given)
+	}
+	if last := given.Start.Limit; given.Start.Kind == capi.StartLast {
+		if last == 0 {
+			return History{}, &Error{
+				Code: ErrInvalidArgument, Op: "chat.History", Message: "StartLast: 0 messages",
+			}
+		}
+		if given.Limit == 0 || last < uint64(given.Limit) {
+			given.Limit = uint32(min(last, math.MaxUint32))
+		}
 	}
 	var page History
 	var found []capi.Event

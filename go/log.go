@@ -46,8 +46,7 @@ func SetLogger(l *slog.Logger) error {
 	if levelMax == 0 {
 		return nil
 	}
-	p := &pipe{}
-	err := p.open(func(note capi.Note) { write(l, note) })
+	p, err := newPipe(func(note capi.Note) { write(l, note) })
 	if err == nil {
 		// libchat may hold a lock while it logs: it must not wait.
 		err = syscall.SetNonblock(p.fd, true)
@@ -66,7 +65,7 @@ func write(l *slog.Logger, note capi.Note) {
 	if note.Token > 0 {
 		l.Log(ctx, slog.LevelWarn, "libchat: log lines left out", "count", note.Token)
 	}
-	level := levels[min(max(int(note.Status), 1), len(levels)-1)]
+	level := levels[min(max(note.Level, 1), len(levels)-1)]
 	l.Log(ctx, level, string(note.Payload), "target", note.Subject)
 }
 

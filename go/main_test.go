@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"libchat.example/chat"
+	"libchat.example/chat/internal/capi"
 )
 
 // The server of all tests; each opens a project of its own.
@@ -36,7 +37,12 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer chat.StopLocalServer(folder)
-	return m.Run()
+	code := m.Run()
+	if notes := capi.Notes(); notes != 0 && code == 0 {
+		fmt.Fprintf(os.Stderr, "%d notes of libchat were never freed\n", notes)
+		return 1
+	}
+	return code
 }
 
 // open opens the test's project as an agent.

@@ -1,12 +1,7 @@
 package chat
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"io"
-	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,8 +21,9 @@ type Manager struct {
 	closing    sync.Once
 	done       chan struct{}  // closed by Close, at its start
 	pumps      sync.WaitGroup // of the channels that Watch has given out
-	notes      pipe
+	notes      *pipe          // from the first responder on
 	sends      sends
+	settingUp  chan struct{} // has room for those watches that may be set up at once
 	mu         sync.Mutex
 	last       uint64 // token given to a responder
 	responders map[uint64]*Responder
@@ -44,68 +40,6 @@ type OpenOptions struct {
 	BindOnly bool
 	// MaxSubscribers is how many watches may be live at once; 0 is 1024.
 	MaxSubscribers int
-}
-
-// Open opens a project as an agent, as the original package does: it makes the project's stream if
-// there is none, and sets how long the stream keeps messages. Without a deadline in ctx it takes
-// 5 s at most.
-func Open(ctx context.Context, cfg Config) (*Manager, error) {
-	assert(ctx != nil, "chat.Open: ctx is nil")
-	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("chat.Open: %w", err)
-	}
-	stream := "chat-" + cfg.ProjectPrefix
-	op := fmt.Sprintf("chat.Open: stream %q", stream)
-	if err := checkOriginal(stream, cfg); err != nil {
-		return nil, fmt.Errorf("%s: %w", op, err)
-	}
-	conn := cfg.Conn
-	if conn == nil {
-		var err error
-		conn, err = connect(ctx, op, ConnectOptions{Servers: []string{cfg.servers()}})
-		if err != nil {
-			return nil, inOriginalWords(err)
-		}
-	}
-	m, err := conn.open(ctx, op, cfg.ProjectPrefix, cfg.AgentID, OpenOptions{
-		SetRetention:    true,
-		MaxRetentionAge: cfg.MaxRetentionAge,
-		MaxSubscribers:  cfg.MaxSubscribers,
-	})
-	if err != nil {
-		if cfg.Conn == nil {
-			_ = conn.Close() // the error to tell is the one above
-		}
-		return nil, inOriginalWords(err)
-	}
-	m.ownsConn = cfg.Conn == nil
-	return m, nil
-}
-
-// checkOriginal refuses what the original is refused by nats.go or the server, in their words.
-func checkOriginal(stream string, cfg Config) error {
-	switch {
-	case strings.ContainsAny(cfg.ProjectPrefix, ">*. /\\\t\r\n"):
-		return &Error{
-			Code:    ErrInvalidArgument,
-			Op:      "nats",
-			text:    fmt.Sprintf("invalid stream name: %q", stream),
-			matches: "nats: invalid stream name",
-		}
-	case len(stream) > 255:
-		return originalAPIError("stream name is too long, maximum allowed is 255")
-	case cfg.MaxRetentionAge > 0 && cfg.MaxRetentionAge < 100*time.Millisecond:
-		return originalAPIError("max age needs to be >= 100ms")
-	}
-	return nil
-}
-
-func originalAPIError(description string) error {
-	return &Error{
-		Code: ErrInvalidArgument,
-		Op:   "nats",
-		text: "API error: code=500 err_code=10052 description=" + description,
-	}
 }
 
 // Open opens a project as an agent; it makes the project's stream if there is none. Without a
@@ -136,6 +70,7 @@ func (c *Conn) open(
 		project:    project,
 		agent:      agent,
 		conn:       c,
+		settingUp:  make(chan struct{}, settingUpMax),
 		done:       make(chan struct{}),
 		responders: map[uint64]*Responder{},
 	}
@@ -146,11 +81,10 @@ func (c *Conn) open(
 	if err != nil {
 		return nil, errorOf(ctx, op, err)
 	}
-	if err := m.notes.open(m.take); err != nil {
+	if err := m.sends.open(m.handle); err != nil {
 		capi.CloseManager(m.handle, capi.Infinite)
-		return nil, &Error{Code: ErrSystem, Op: op, Message: err.Error(), cause: err}
+		return nil, errorOf(ctx, op, err)
 	}
-	m.sends.open()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.managers == nil { // the connection was closed meanwhile
@@ -190,7 +124,12 @@ func (m *Manager) close() {
 func (m *Manager) ended() {
 	m.pumps.Wait()
 	m.sends.close()
-	m.notes.close()
+	m.mu.Lock()
+	notes := m.notes
+	m.mu.Unlock()
+	if notes != nil {
+		notes.close()
+	}
 	if m.ownsConn && capi.CloseConn(m.conn.handle, closeMS) != nil {
 		go capi.CloseConn(m.conn.handle, capi.Infinite)
 	}
@@ -231,10 +170,6 @@ func (m *Manager) Stats() (Stats, error) {
 
 // take is told each note, one after the other.
 func (m *Manager) take(note capi.Note) {
-	if note.Kind == capi.Sent {
-		m.sends.sent(note)
-		return
-	}
 	m.mu.Lock()
 	responder := m.responders[note.Token]
 	m.mu.Unlock()
@@ -246,40 +181,4 @@ func (m *Manager) take(note capi.Note) {
 	delete(m.responders, note.Token)
 	m.mu.Unlock()
 	responder.end()
-}
-
-// pipe is where libchat's threads tell Go something.
-type pipe struct {
-	read, write *os.File
-	fd          int
-	ended       chan struct{}
-}
-
-// open starts the goroutine that takes the notes.
-func (p *pipe) open(take func(capi.Note)) error {
-	read, write, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	p.read, p.write, p.ended = read, write, make(chan struct{})
-	p.fd = int(write.Fd()) // and with it the writing end blocks: nothing told is lost
-	go func() {
-		defer close(p.ended)
-		defer read.Close()
-		notes := bufio.NewReader(read)
-		var address [capi.NoteSize]byte
-		for {
-			if _, err := io.ReadFull(notes, address[:]); err != nil {
-				return // it was closed
-			}
-			take(capi.TakeNote(address))
-		}
-	}()
-	return nil
-}
-
-// close waits until all that was told is taken.
-func (p *pipe) close() {
-	p.write.Close()
-	<-p.ended
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"sync"
+	"time"
 
 	"libchat.example/chat/internal/capi"
 )
@@ -83,7 +84,7 @@ func (m *Manager) follow(
 	for _, option := range options {
 		option.watch(&given)
 	}
-	r, failed := m.watch(ctx, op, given)
+	r, failed := m.watch(ctx, op, given, 10*time.Second)
 	if failed != nil {
 		return func(yield func(*capi.Event, error) bool) {
 			if ctx.Err() == nil {

@@ -3,8 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
-	"os"
-	"syscall"
+	"time"
 
 	"libchat.example/chat/internal/capi"
 )
@@ -13,55 +12,55 @@ import (
 type reader struct {
 	op     string
 	handle uint64
-	file   *os.File
-	wait   syscall.RawConn
+	ready  *ready
 	events []capi.Event
 	at     int
 }
 
 var errStopped = errors.New("the watch was stopped")
 
-// Setting up waits in C, and holds a thread: no more than this many at once in the process.
-var settingUp = make(chan struct{}, 16)
+// Setting up waits in C, and holds a thread: no more than this many of one manager at once.
+const settingUpMax = 16
 
 func (m *Manager) watch(
-	ctx context.Context, op string, options capi.WatchOptions,
+	ctx context.Context, op string, options capi.WatchOptions, otherwise time.Duration,
 ) (*reader, error) {
 	if m.closed.Load() {
 		return nil, ErrClosed
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	whole := ctx
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		whole, cancel = context.WithTimeout(ctx, otherwise)
+		defer cancel()
 	}
-	options.TimeoutMS = timeoutMS(ctx, options.TimeoutMS)
 	select {
-	case settingUp <- struct{}{}:
+	case m.settingUp <- struct{}{}:
+		defer func() { <-m.settingUp }()
 	case <-m.done:
 		return nil, ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-whole.Done():
+		return nil, errorOf(whole, op, &capi.Error{
+			Status: capi.Cancelled, Message: "others are set up, which takes too long",
+		})
 	}
 	r := &reader{op: op}
-	err := during(ctx, func(cancel uint64) (err *capi.Error) {
+	options.TimeoutMS = timeoutMS(whole, 0)
+	err := during(whole, func(cancel uint64) (err *capi.Error) {
 		r.handle, err = capi.Watch(m.handle, &options, cancel)
 		return err
 	})
-	<-settingUp
 	if err != nil {
-		return nil, errorOf(ctx, op, err)
+		return nil, errorOf(whole, op, err)
 	}
 	fd, err := capi.WatchFD(r.handle)
+	if err == nil {
+		r.ready, err = newReady(fd)
+	}
 	if err != nil {
 		capi.CloseWatch(r.handle)
 		return nil, errorOf(ctx, op, err)
 	}
-	r.file = os.NewFile(fd, "libchat watch")
-	wait, failed := r.file.SyscallConn()
-	if failed != nil {
-		r.close()
-		return nil, &Error{Code: ErrSystem, Op: op, Message: failed.Error(), cause: failed}
-	}
-	r.wait = wait
 	return r, nil
 }
 
@@ -75,14 +74,12 @@ func (r *reader) next() (*capi.Event, error) {
 	}
 	clear(r.events) // for the collector: their texts
 	status, failed := capi.Empty, (*capi.Error)(nil)
-	err := r.wait.Read(func(uintptr) bool {
+	r.ready.until(func() bool {
 		r.events, status, failed = capi.TakeEvents(r.handle, batch, r.events[:0])
 		return status != capi.Empty
 	})
 	r.at = 0
 	switch {
-	case err != nil:
-		return nil, &Error{Code: ErrSystem, Op: r.op, Message: err.Error(), cause: err}
 	case status == capi.End:
 		return nil, errStopped
 	case failed != nil:
@@ -96,6 +93,6 @@ func (r *reader) stop() { capi.StopWatch(r.handle) }
 
 // close gives back what the watch has, once nobody is in next.
 func (r *reader) close() {
-	r.file.Close()
+	r.ready.close()
 	capi.CloseWatch(r.handle)
 }

@@ -100,7 +100,6 @@ func (m *Manager) SendAsync(ctx context.Context, message Outgoing) (*Sending, er
 
 // Sending is a send under way.
 type Sending struct {
-	m       *Manager
 	ctx     context.Context
 	op      string
 	slot    uint64
@@ -156,20 +155,44 @@ const sendsMax = 1024
 
 // sends are those under way: each has a slot, whose number is what libchat is given to tell it by.
 type sends struct {
+	manager  uint64
+	ready    *ready
+	ended    chan struct{}
 	free     chan uint64
 	underWay [sendsMax]atomic.Pointer[Sending]
 	tokens   [sendsMax]uint64 // cancel tokens, used again until they are fired
 }
 
-func (s *sends) open() {
-	s.free = make(chan uint64, sendsMax)
+// open starts the goroutine that is told the ends.
+func (s *sends) open(manager uint64) *capi.Error {
+	fd, err := capi.SentFD(manager)
+	if err != nil {
+		return err
+	}
+	if s.ready, err = newReady(fd); err != nil {
+		return err
+	}
+	s.manager, s.ended, s.free = manager, make(chan struct{}), make(chan uint64, sendsMax)
 	for slot := range uint64(sendsMax) {
 		s.free <- slot
 	}
+	go func() {
+		defer close(s.ended)
+		defer s.ready.close()
+		room := new(capi.Ends)
+		for status := capi.OK; status == capi.OK; {
+			s.ready.until(func() bool {
+				status, _ = capi.TakeSent(manager, room, s.sent)
+				return status != capi.Empty
+			})
+		}
+	}()
+	return nil
 }
 
-// close waits until nothing is under way, nor will be.
+// close waits until nothing is under way, nor will be: the manager is closed.
 func (s *sends) close() {
+	<-s.ended
 	for range sendsMax {
 		if token := s.tokens[<-s.free]; token != 0 {
 			capi.CloseCancel(token)
@@ -184,7 +207,7 @@ func (m *Manager) begin(
 	if m.closed.Load() {
 		return nil, ErrClosed
 	}
-	s := &Sending{m: m, ctx: ctx, op: op, done: make(chan struct{})}
+	s := &Sending{ctx: ctx, op: op, done: make(chan struct{})}
 	select {
 	case s.slot = <-m.sends.free:
 	case <-m.done:
@@ -223,25 +246,24 @@ func (s *sends) begin(sending *Sending, given *capi.Sending) (err *capi.Error) {
 		sending.token = *token
 	}
 	s.underWay[sending.slot].Store(sending)
-	m := sending.m
-	if err = capi.Send(m.handle, m.notes.fd, sending.slot, given, sending.token); err != nil {
+	if err = capi.Send(s.manager, sending.slot, given, sending.token); err != nil {
 		s.free <- sending.slot
 	}
 	return err
 }
 
 // sent ends a send.
-func (s *sends) sent(note capi.Note) {
-	sending := s.underWay[note.Token].Swap(nil)
-	sending.receipt = Receipt{note.ID, Cursor{note.Cursor}, note.Duplicate}
-	sending.err = errorOf(sending.ctx, sending.op, note.Error)
+func (s *sends) sent(end capi.Sent) {
+	sending := s.underWay[end.Token].Swap(nil)
+	sending.receipt = Receipt{end.ID, Cursor{end.Cursor}, end.Duplicate}
+	sending.err = errorOf(sending.ctx, sending.op, end.Error)
 	if !sending.state.CompareAndSwap(sendUnderWay, sendEnded) {
 		capi.CloseCancel(sending.token)
-		s.tokens[note.Token] = 0
+		s.tokens[end.Token] = 0
 	}
 	if unlink := sending.unlink.Load(); unlink != nil {
 		(*unlink)()
 	}
 	close(sending.done)
-	s.free <- note.Token
+	s.free <- end.Token
 }

@@ -9,14 +9,21 @@ import (
 // WatchOption says how to watch: a [Start], or [SkipOwn], [ByShort], [Queue].
 type WatchOption interface{ watch(*capi.WatchOptions) }
 
-// HistoryOption says what of the past to read: a [Start], or [ByShort], [Limit], [MaxBytes].
+// HistoryOption says what of the past to read: a [Start], or [Before], [ByShort], [Limit],
+// [MaxBytes].
 type HistoryOption interface{ history(*capi.HistoryOptions) }
 
 // Start says where a watch or a history begins.
 type Start struct{ from capi.Start }
 
-func (s Start) watch(options *capi.WatchOptions)     { options.Start = s.from }
-func (s Start) history(options *capi.HistoryOptions) { options.Start = s.from }
+func (s Start) watch(options *capi.WatchOptions) { options.Start = s.from }
+func (s Start) history(options *capi.HistoryOptions) {
+	before := options.Start.Cursor // should Before have been given first
+	options.Start = s.from
+	if s.from.Kind == capi.StartLast {
+		options.Start.Cursor = before
+	}
+}
 
 // StartNew begins with what is stored after the call: the default of a watch.
 func StartNew() Start { return Start{} }

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"libchat.example/chat/internal/capi"
 )
@@ -36,8 +37,7 @@ func (m *Manager) WatchPattern(ctx context.Context, pattern string) <-chan Envel
 func (m *Manager) channel(
 	ctx context.Context, op string, options capi.WatchOptions,
 ) <-chan Envelope {
-	options.TimeoutMS = 5000
-	r, err := m.watch(ctx, op, options)
+	r, err := m.watch(ctx, op, options, 5*time.Second)
 	if err != nil {
 		if ctx.Err() == nil && err != ErrClosed {
 			report(slog.LevelWarn, "a watch could not be set up", "error", err)

@@ -356,8 +356,9 @@ typedef struct libchat_manager_options {
 libchat_status libchat_open(libchat_conn conn, const libchat_manager_options *options,
     libchat_manager *out, libchat_error **err);
 
-/* Closes: ends every watch and responder and every send, and waits for each on_done and on_sent.
- * Its consumers on the server are deleted. The connection stays.
+/* Closes: ends every watch and responder and every send, and waits for each on_done and on_sent,
+ * and until libchat_sent_take has taken what is kept for it. Its consumers on the server are
+ * deleted. The connection stays.
  *
  * Fails with TIMEOUT after `timeout_ms`: it goes on by itself, and may be called again. On a
  * thread of libchat, as in a callback, it only begins and returns OK. 0 and a closed handle: OK. */
@@ -450,6 +451,7 @@ libchat_status libchat_cursor_parse(const char *text, libchat_cursor *out, libch
 #define LIBCHAT_BY_SHORT 1                 /* `thread` is the 8 hex digits, not the name. */
 #define LIBCHAT_EXPECT_LAST 2              /* CONFLICT unless the thread ends at `expect_last`. */
 #define LIBCHAT_UNORDERED 4 /* Faster: do not wait for earlier sends to the thread. */
+#define LIBCHAT_KEEP 16 /* libchat_send_async: what comes of it is kept for libchat_sent_take. */
 
 /* How to send one message. */
 typedef struct libchat_send_options {
@@ -463,7 +465,7 @@ typedef struct libchat_send_options {
     libchat_cursor expect_last;      /* With LIBCHAT_EXPECT_LAST; all zero is an empty thread. */
     libchat_cancel cancel;           /* Ends the call. */
     uint32_t timeout_ms;             /* How long the whole call may take; 0 is 10000. */
-    uint32_t flags;                  /* LIBCHAT_BY_SHORT, LIBCHAT_EXPECT_LAST, LIBCHAT_UNORDERED. */
+    uint32_t flags; /* LIBCHAT_BY_SHORT, LIBCHAT_EXPECT_LAST, LIBCHAT_UNORDERED, LIBCHAT_KEEP. */
 } libchat_send_options;
 
 /* Proof that a message is stored; of a send that failed, its id. */
@@ -504,12 +506,36 @@ libchat_status libchat_send(libchat_manager manager, const char *thread, libchat
 /* Sends without waiting; `on_sent` is told what came of it. Arguments as for libchat_send, copied
  * before it returns. Messages to one thread are stored in the order of the calls.
  *
- * OK: exactly one `on_sent` follows, perhaps before this returns. Anything else: none does.
+ * OK: exactly one `on_sent` follows, perhaps before this returns. Anything else: none does. With
+ * LIBCHAT_KEEP `on_sent` must be NULL: libchat_sent_take hands it out.
  *
- * Fails with BUSY when 1,024 of this manager's sends are under way: try after an `on_sent`. */
+ * Fails with BUSY when 1,024 of this manager's sends are under way or kept: try after an `on_sent`.
+ */
 libchat_status libchat_send_async(libchat_manager manager, const char *thread, libchat_bytes body,
     const libchat_send_options *options, libchat_sent_fn on_sent, void *user_data,
     libchat_error **err);
+
+/* What one send came to. */
+typedef struct libchat_sent {
+    void *user_data;                 /* As given to libchat_send_async. */
+    libchat_error *error;            /* Why it failed: yours to free; NULL after OK. */
+    libchat_status status;           /* What a waiting libchat_send would have answered. */
+    uint32_t reserved0;              /* 0. */
+    libchat_receipt receipt;         /* Its receipt. */
+} libchat_sent;
+
+/* Takes what sends with LIBCHAT_KEEP came to, in the order of their ends, without waiting.
+ *
+ * `out`  room for `max`, of which `*len` are filled
+ *
+ * OK: at least one. EMPTY: none now. Fails with CLOSED once the manager is closed: its close waits
+ * until all is taken. */
+libchat_status libchat_sent_take(libchat_manager manager, libchat_sent *out, size_t max,
+    size_t *len, libchat_error **err);
+
+/* Gives a descriptor to poll: it is readable while libchat_sent_take has something, and from the
+ * close of the manager on. Otherwise it is as libchat_watch_fd. */
+libchat_status libchat_sent_fd(libchat_manager manager, intptr_t *out, libchat_error **err);
 
 /*
  * Events

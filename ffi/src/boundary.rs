@@ -1,6 +1,7 @@
 //! Where C enters and leaves: no panic passes, nothing is touched in a forked process, and what the
 //! caller looks at is always written.
 
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
@@ -17,6 +18,8 @@ pub(crate) unsafe trait Empty: Sized {}
 
 // SAFETY: handles.
 unsafe impl Empty for u64 {}
+// SAFETY: counts.
+unsafe impl Empty for usize {}
 // SAFETY: file descriptors.
 unsafe impl Empty for isize {}
 // SAFETY: characters of a text.
@@ -56,6 +59,29 @@ pub(crate) unsafe fn boundary_out<T: Empty>(
         }
         body(Out(out))
     };
+    // SAFETY: passed on from the caller.
+    unsafe { boundary(err, body) }
+}
+
+/// [`boundary`] with a descriptor for `*out`, which the caller closes; -1 after a failure.
+pub(crate) unsafe fn fd_out(
+    out: *mut isize,
+    err: *mut *mut libchat_error,
+    body: impl FnOnce() -> Result<OwnedFd, Failure>,
+) -> libchat_status {
+    let body = || {
+        if out.is_null() {
+            return Err(Failure::invalid("out: NULL"));
+        }
+        let fd = isize::try_from(body()?.into_raw_fd()).unwrap_or(-1);
+        // SAFETY: writable as the caller says.
+        unsafe { out.write_unaligned(fd) };
+        Ok(LIBCHAT_OK)
+    };
+    if !out.is_null() {
+        // SAFETY: writable as the caller says.
+        unsafe { out.write_unaligned(-1) };
+    }
     // SAFETY: passed on from the caller.
     unsafe { boundary(err, body) }
 }

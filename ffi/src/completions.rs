@@ -1,10 +1,12 @@
-//! What the sends of a manager came to that nobody waits for, told one after the other.
+//! What the sends of a manager came to that nobody waits for: told one after the other, or taken.
 
 use std::collections::VecDeque;
 use std::ffi::CString;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use libchat::bridge::SendSlot;
+use libchat::bridge::{SendSlot, WakeFd};
 use libchat::{Error, Receipt};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -20,13 +22,21 @@ pub(crate) struct Completer {
     completion: Option<Completion>,
 }
 
-struct Completion {
-    sent: Result<Receipt, Failure>,
-    on_sent: libchat_sent_fn,
-    user_data: UserData,
+pub(crate) struct Completion {
+    pub(crate) sent: Result<Receipt, Failure>,
+    pub(crate) user_data: UserData,
+    tell: Tell,
     slot: SendSlot,
     /// Close waits until it is dropped.
     _token: TaskTrackerToken,
+}
+
+/// How the host hears of a completion.
+#[derive(Clone, Copy)]
+pub(crate) enum Tell {
+    Call(libchat_sent_fn),
+    /// It takes it, when it wants to.
+    Keep,
 }
 
 impl Completer {
@@ -34,13 +44,13 @@ impl Completer {
         completions: Arc<Completions>,
         id: CString,
         slot: SendSlot,
-        on_sent: libchat_sent_fn,
+        tell: Tell,
         user_data: UserData,
         token: TaskTrackerToken,
     ) -> Completer {
         // What is told where the task ends without a word.
         let sent = Err(Failure::panicked().about(&id));
-        let completion = Completion { sent, on_sent, user_data, slot, _token: token };
+        let completion = Completion { sent, user_data, tell, slot, _token: token };
         Completer { completions, completion: Some(completion) }
     }
 
@@ -65,17 +75,78 @@ pub(crate) struct Completions {
     lifecycle: Lifecycle,
     dispatcher: Arc<Dispatcher>,
     ready: Mutex<VecDeque<Completion>>,
+    kept: Mutex<Kept>,
+}
+
+/// Those that the host takes.
+#[derive(Default)]
+struct Kept {
+    all: VecDeque<Completion>,
+    /// Readable while there is something to take, and from the end on.
+    wake: Option<WakeFd>,
+    is_ended: bool,
 }
 
 impl Completions {
     pub(crate) fn new(dispatcher: Arc<Dispatcher>) -> Arc<Completions> {
-        let (lifecycle, ready) = (Lifecycle::new(), Mutex::default());
-        Arc::new(Completions { lifecycle, dispatcher, ready })
+        let (ready, kept) = (Mutex::default(), Mutex::default());
+        Arc::new(Completions { lifecycle: Lifecycle::new(), dispatcher, ready, kept })
     }
 
     fn push(self: &Arc<Completions>, completion: Completion) {
+        if let Tell::Keep = completion.tell {
+            let mut kept = self.kept();
+            kept.all.push_back(completion);
+            if kept.all.len() == 1
+                && let Some(wake) = &kept.wake
+            {
+                wake.raise();
+            }
+            return;
+        }
         self.ready().push_back(completion);
         self.dispatcher.wake(self);
+    }
+
+    /// Takes up to `max` of those that are kept.
+    pub(crate) fn take(&self, max: usize) -> Vec<Completion> {
+        let mut kept = self.kept();
+        let count = max.min(kept.all.len());
+        let taken = kept.all.drain(..count).collect();
+        if count > 0
+            && kept.all.is_empty()
+            && !kept.is_ended
+            && let Some(wake) = &kept.wake
+        {
+            wake.lower();
+        }
+        taken
+    }
+
+    /// A descriptor that is readable while there is something to take, and from the end on.
+    pub(crate) fn fd(&self) -> io::Result<OwnedFd> {
+        let mut kept = self.kept();
+        let wake = match kept.wake.take() {
+            Some(wake) => wake,
+            None => WakeFd::new()?,
+        };
+        if kept.is_ended || !kept.all.is_empty() {
+            wake.raise();
+        }
+        kept.wake.insert(wake).duplicate()
+    }
+
+    /// Nothing will follow.
+    pub(crate) fn end(&self) {
+        let mut kept = self.kept();
+        kept.is_ended = true;
+        if let Some(wake) = &kept.wake {
+            wake.raise();
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ready(&self) -> MutexGuard<'_, VecDeque<Completion>> {
@@ -90,7 +161,7 @@ impl Caller for Completions {
 
     fn call(&self) -> bool {
         let ready = std::mem::take(&mut *self.ready());
-        for Completion { sent, on_sent, user_data, slot, _token } in ready {
+        for Completion { sent, user_data, tell, slot, _token } in ready {
             let (status, error) = match &sent {
                 Ok(_) => (LIBCHAT_OK, std::ptr::null()),
                 Err(failure) => (failure.status(), failure.as_ptr()),
@@ -98,7 +169,7 @@ impl Caller for Completions {
             let receipt = receipt_of(&sent);
             // Free for what the callback sends.
             drop(slot);
-            if let Some(on_sent) = on_sent {
+            if let Tell::Call(Some(on_sent)) = tell {
                 // SAFETY: the host gave it for this; both pointers live until it returns.
                 unsafe { on_sent(status, &receipt, error, user_data.0) };
             }

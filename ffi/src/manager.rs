@@ -14,7 +14,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::boundary::{Out, boundary, boundary_out};
 use crate::cancel::{cancel_in, libchat_cancel};
-use crate::completions::{Completer, Completions};
+use crate::completions::{Completer, Completions, Tell};
 use crate::conn::{Conn, libchat_conn};
 use crate::dispatch::{UserData, is_on_own_thread};
 use crate::error::{Failure, libchat_error};
@@ -22,7 +22,6 @@ use crate::handles::Table;
 use crate::latch::Latch;
 use crate::read::{Options, count_in, flags_in, options_in, reserved_in};
 use crate::read::{text_in, timeout_in, wait_in};
-use crate::send::libchat_sent_fn;
 use crate::status::*;
 
 /// One agent in one project, with all verbs.
@@ -96,8 +95,9 @@ pub unsafe extern "C" fn libchat_open(
     }
 }
 
-/// Closes: ends every watch and responder and every send, and waits for each on_done and on_sent.
-/// Its consumers on the server are deleted. The connection stays.
+/// Closes: ends every watch and responder and every send, and waits for each on_done and on_sent,
+/// and until libchat_sent_take has taken what is kept for it. Its consumers on the server are
+/// deleted. The connection stays.
 ///
 /// Fails with TIMEOUT after `timeout_ms`: it goes on by itself, and may be called again. On a
 /// thread of libchat, as in a callback, it only begins and returns OK. 0 and a closed handle: OK.
@@ -258,10 +258,15 @@ impl Manager {
         &self,
         id: CString,
         slot: SendSlot,
-        on_sent: libchat_sent_fn,
+        tell: Tell,
         user_data: UserData,
     ) -> Completer {
-        Completer::new(self.completions.clone(), id, slot, on_sent, user_data, self.token())
+        Completer::new(self.completions.clone(), id, slot, tell, user_data, self.token())
+    }
+
+    /// Those of a manager that may be closing: close waits until all are taken.
+    pub(crate) fn completions_of(handle: libchat_manager) -> Result<Arc<Completions>, Failure> {
+        Ok(MANAGERS.get(handle)?.completions.clone())
     }
 
     /// Runs `call` on the connection's threads, and waits for it.
@@ -334,6 +339,7 @@ impl Manager {
         let all = std::mem::take(&mut self.children().all);
         all.values().for_each(|child| child.remove());
         drop(MANAGERS.remove(self.handle));
+        self.completions.end();
         self.conn.forget(self.handle);
         self.closed.set();
     }

@@ -1,13 +1,15 @@
 //! Send
 
 use std::ffi::{CStr, c_char, c_void};
+use std::ptr;
 
 use libchat::bridge::{self, AcceptedSend};
 use libchat::{ExpectLast, Receipt, SendOptions, Short, ThreadRef};
 
-use crate::boundary::{Empty, boundary, boundary_out};
+use crate::boundary::{Empty, boundary, boundary_out, fd_out};
 use crate::bytes::{c_text, libchat_bytes, libchat_header};
 use crate::cancel::{cancel_in, libchat_cancel};
+use crate::completions::{Completion, Tell};
 use crate::dispatch::UserData;
 use crate::error::{Failure, libchat_error};
 use crate::manager::{Manager, libchat_manager};
@@ -23,6 +25,8 @@ pub const LIBCHAT_BY_SHORT: u32 = 1;
 pub const LIBCHAT_EXPECT_LAST: u32 = 2;
 /// Faster: do not wait for earlier sends to the thread.
 pub const LIBCHAT_UNORDERED: u32 = 4;
+/// libchat_send_async: what comes of it is kept for libchat_sent_take.
+pub const LIBCHAT_KEEP: u32 = 16;
 
 /// How to send one message.
 #[repr(C)]
@@ -45,7 +49,7 @@ pub struct libchat_send_options {
     pub cancel: libchat_cancel,
     /// How long the whole call may take; 0 is 10000.
     pub timeout_ms: u32,
-    /// LIBCHAT_BY_SHORT, LIBCHAT_EXPECT_LAST, LIBCHAT_UNORDERED.
+    /// LIBCHAT_BY_SHORT, LIBCHAT_EXPECT_LAST, LIBCHAT_UNORDERED, LIBCHAT_KEEP.
     pub flags: u32,
 }
 
@@ -117,7 +121,10 @@ pub unsafe extern "C" fn libchat_send(
             let manager = Manager::of(manager)?;
             let thread = text_in("thread", thread)?.to_owned();
             let body = bytes_in("body", body)?.to_vec();
-            let (options, by_short) = send_options(options)?;
+            let Sending { options, by_short, keep } = send_options(options)?;
+            if keep {
+                return Err(Failure::invalid("flags: LIBCHAT_KEEP is for libchat_send_async"));
+            }
             let id = c_text(options.id.as_deref().unwrap_or_default());
             let core = manager.core().clone();
             let sent = manager.run(None, async move {
@@ -133,9 +140,10 @@ pub unsafe extern "C" fn libchat_send(
 /// Sends without waiting; `on_sent` is told what came of it. Arguments as for libchat_send, copied
 /// before it returns. Messages to one thread are stored in the order of the calls.
 ///
-/// OK: exactly one `on_sent` follows, perhaps before this returns. Anything else: none does.
+/// OK: exactly one `on_sent` follows, perhaps before this returns. Anything else: none does. With
+/// LIBCHAT_KEEP `on_sent` must be NULL: libchat_sent_take hands it out.
 ///
-/// Fails with BUSY when 1,024 of this manager's sends are under way: try after an `on_sent`.
+/// Fails with BUSY when 1,024 of this manager's sends are under way or kept: try after an `on_sent`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn libchat_send_async(
     manager: libchat_manager,
@@ -152,7 +160,14 @@ pub unsafe extern "C" fn libchat_send_async(
             let manager = Manager::of(manager)?;
             let thread = text_in("thread", thread)?;
             let body = bytes_in("body", body)?;
-            let (options, by_short) = send_options(options)?;
+            let Sending { options, by_short, keep } = send_options(options)?;
+            let tell = match (keep, on_sent) {
+                (false, _) => Tell::Call(on_sent),
+                (true, None) => Tell::Keep,
+                (true, Some(_)) => {
+                    return Err(Failure::invalid("on_sent: given, and LIBCHAT_KEEP too"));
+                }
+            };
             let thread = thread_in(thread, by_short)?;
             let accepted = bridge::accept_send(manager.core(), thread, body, options)?;
             let Some(AcceptedSend { id, sent, slot }) = accepted else {
@@ -160,20 +175,104 @@ pub unsafe extern "C" fn libchat_send_async(
                 return Err(Failure::new(LIBCHAT_ERR_BUSY, text)
                     .hint("nothing was taken: try again after a completion"));
             };
-            let completer = manager.completer(c_text(&id), slot, on_sent, UserData(user_data));
+            let completer = manager.completer(c_text(&id), slot, tell, UserData(user_data));
             manager.conn().runtime().spawn(completer.complete(sent));
             Ok(LIBCHAT_OK)
         })
     }
 }
 
-unsafe fn send_options(
-    options: *const libchat_send_options,
-) -> Result<(SendOptions, bool), Failure> {
+/// What one send came to.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct libchat_sent {
+    /// As given to libchat_send_async.
+    pub user_data: *mut c_void,
+    /// Why it failed: yours to free; NULL after OK.
+    pub error: *mut libchat_error,
+    /// What a waiting libchat_send would have answered.
+    pub status: libchat_status,
+    /// 0.
+    pub reserved0: u32,
+    /// Its receipt.
+    pub receipt: libchat_receipt,
+}
+
+/// Takes what sends with LIBCHAT_KEEP came to, in the order of their ends, without waiting.
+///
+/// `out`  room for `max`, of which `*len` are filled
+///
+/// OK: at least one. EMPTY: none now. Fails with CLOSED once the manager is closed: its close waits
+/// until all is taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_sent_take(
+    manager: libchat_manager,
+    out: *mut libchat_sent,
+    max: usize,
+    len: *mut usize,
+    err: *mut *mut libchat_error,
+) -> libchat_status {
+    // SAFETY: the caller keeps the header's rules for every pointer here.
+    unsafe {
+        boundary_out(len, err, |len| {
+            if out.is_null() || max == 0 {
+                return Err(Failure::invalid("out: NULL, or without room"));
+            }
+            let taken = Manager::completions_of(manager)?.take(max);
+            len.set(taken.len());
+            if taken.is_empty() {
+                return Ok(LIBCHAT_EMPTY);
+            }
+            for (at, completion) in taken.into_iter().enumerate() {
+                out.add(at).write_unaligned(sent_of(completion));
+            }
+            Ok(LIBCHAT_OK)
+        })
+    }
+}
+
+fn sent_of(completion: Completion) -> libchat_sent {
+    let Completion { sent, user_data, .. } = completion;
+    let receipt = receipt_of(&sent);
+    let (status, error) = match sent {
+        Ok(_) => (LIBCHAT_OK, ptr::null_mut()),
+        Err(failure) => (failure.status(), failure.into_raw()),
+    };
+    libchat_sent { user_data: user_data.0, error, status, reserved0: 0, receipt }
+}
+
+/// Gives a descriptor to poll: it is readable while libchat_sent_take has something, and from the
+/// close of the manager on. Otherwise it is as libchat_watch_fd.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn libchat_sent_fd(
+    manager: libchat_manager,
+    out: *mut isize,
+    err: *mut *mut libchat_error,
+) -> libchat_status {
+    // SAFETY: the caller keeps the header's rules for every pointer here.
+    unsafe {
+        fd_out(out, err, || {
+            Manager::completions_of(manager)?.fd().map_err(|cause| {
+                let text = format!("sent: a descriptor to wait on: {cause}");
+                Failure::new(LIBCHAT_ERR_SYSTEM, &text).hint("close files or sockets")
+            })
+        })
+    }
+}
+
+/// What the options of a send say.
+struct Sending {
+    options: SendOptions,
+    by_short: bool,
+    keep: bool,
+}
+
+unsafe fn send_options(options: *const libchat_send_options) -> Result<Sending, Failure> {
     // SAFETY: passed on from the caller, who vouches for the fields too.
     unsafe {
         let options = options_in(options)?;
-        flags_in(options.flags, LIBCHAT_BY_SHORT | LIBCHAT_EXPECT_LAST | LIBCHAT_UNORDERED)?;
+        let flags = LIBCHAT_BY_SHORT | LIBCHAT_EXPECT_LAST | LIBCHAT_UNORDERED | LIBCHAT_KEEP;
+        flags_in(options.flags, flags)?;
         let mut read = SendOptions {
             id: optional_text_in("id", options.id)?.map(str::to_owned),
             reply_to: optional_text_in("reply_to", options.reply_to)?.map(str::to_owned),
@@ -190,7 +289,12 @@ unsafe fn send_options(
             return Err(Failure::invalid("expect_last: set without LIBCHAT_EXPECT_LAST"));
         }
         read.timeout = timeout_in(options.timeout_ms).unwrap_or(read.timeout);
-        Ok((read, options.flags & LIBCHAT_BY_SHORT != 0))
+        let is_set = |flag| options.flags & flag != 0;
+        Ok(Sending {
+            by_short: is_set(LIBCHAT_BY_SHORT),
+            keep: is_set(LIBCHAT_KEEP),
+            options: read,
+        })
     }
 }
 

@@ -5,14 +5,13 @@
 //! up nobody: what its queue has no room for is read from the stream later.
 
 use std::ffi::{c_char, c_void};
-use std::os::fd::IntoRawFd;
 use std::ptr;
 use std::sync::Arc;
 
 use libchat::{Error, Start, WatchOptions};
 use time::OffsetDateTime;
 
-use crate::boundary::{Out, boundary, boundary_out};
+use crate::boundary::{Out, boundary, boundary_out, fd_out};
 use crate::cancel::{cancel_in, libchat_cancel};
 use crate::dispatch::{Caller, is_on_own_thread, join};
 use crate::error::{Failure, libchat_error};
@@ -205,19 +204,7 @@ pub unsafe extern "C" fn libchat_watch_fd(
     err: *mut *mut libchat_error,
 ) -> libchat_status {
     // SAFETY: the caller keeps the header's rules for every pointer here.
-    unsafe {
-        if !out.is_null() {
-            out.write(-1);
-        }
-        boundary(err, || {
-            if out.is_null() {
-                return Err(Failure::invalid("out: NULL"));
-            }
-            let fd = Watcher::to_pull(watch)?.core().fd()?;
-            out.write(isize::try_from(fd.into_raw_fd()).unwrap_or(-1));
-            Ok(LIBCHAT_OK)
-        })
-    }
+    unsafe { fd_out(out, err, || Ok(Watcher::to_pull(watch)?.core().fd()?)) }
 }
 
 /// Stops, from any thread and any callback: once it has returned no further `on_event` begins. One

@@ -33,6 +33,7 @@ func TestAFailedRequestHasTheTextOfTheOriginalAndMatchesItsErrors(t *testing.T) 
 	m, nc := open(t, "ana"), connect(t)
 	asked := silent(t, nc)
 	cancelled, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	short, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stop()
 	for _, c := range []struct {
@@ -130,23 +131,35 @@ func TestAResponderAnswersOneAfterTheOther(t *testing.T) {
 
 func TestAFailedHandlerIsSilentToAPlainRequesterAndAnswersTheNext(t *testing.T) {
 	m, nc := open(t, "ana"), connect(t)
-	handled := make(chan struct{}, 1)
+	handled := make(chan string, 8)
 	_, err := m.Respond(subject(t), func(payload []byte) ([]byte, error) {
-		if string(payload) == "fail" {
-			handled <- struct{}{}
+		handled <- string(payload)
+		switch string(payload) {
+		case "fail":
 			return []byte("not to be sent"), errors.New("no")
+		case "too large":
+			return make([]byte, 2<<20), nil
 		}
 		return payload, nil
 	})
 	check(t, err)
 	replies, err := nc.SubscribeSync(nc.NewInbox())
 	check(t, err)
-	check(t, nc.PublishRequest(subject(t), replies.Subject, []byte("fail")))
-	<-handled
-	check(t, nc.PublishRequest(subject(t), replies.Subject, []byte("again")))
+	check(t, nc.Publish(subject(t), []byte("asks for no reply")))
+	for _, payload := range []string{"fail", "too large", "again"} {
+		check(t, nc.PublishRequest(subject(t), replies.Subject, []byte(payload)))
+	}
 	reply, err := replies.NextMsg(20 * time.Second)
 	check(t, err)
 	same(t, string(reply.Data), "again")
+	for _, payload := range []string{"asks for no reply", "fail", "too large", "again"} {
+		select {
+		case got := <-handled:
+			same(t, got, payload)
+		default:
+			t.Errorf("%q was not handled", payload)
+		}
+	}
 }
 
 func TestEveryResponderIsAskedAndTheFirstAnswerWins(t *testing.T) {

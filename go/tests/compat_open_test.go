@@ -146,6 +146,7 @@ func TestALiveConnectionOfNatsGoSaysWhereToDial(t *testing.T) {
 	same(t, stream(t, nc, m.Project()).State.Msgs, 1)
 	check(t, m.Close())
 	same(t, nc.IsConnected(), true)
+	same(t, stream(t, nc, m.Project()).State.Msgs, 1)
 }
 
 func TestWhileAConnectionIsDownItsServersAreTried(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,12 +64,65 @@ func TestACancelledCallOnAFrozenServerReturnsAtOnceAndLeavesNothing(t *testing.T
 				t.Errorf("got %v, want %s", err, c.text)
 			}
 		}
+		for function, call := range ownCallsOf(m, server.url) {
+			if err := cancelMid(t, function, call); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", function, err)
+			}
+		}
 		same(t, cancelMid(t, "capi.Watch(", func(ctx context.Context) error {
 			untilClosed(t, "Watch", m.Watch(ctx, "plan"))
 			return nil
 		}), nil)
 	}
 	backTo(t, before)
+}
+
+// ownCallsOf are the calls that the original does not have, and Open, by what they wait in.
+func ownCallsOf(m *chat.Manager, url string) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"capi.History": func(ctx context.Context) error {
+			_, err := m.History(ctx, "plan")
+			return err
+		},
+		"chat.(*Manager).Ask": func(ctx context.Context) error {
+			_, err := m.Ask(ctx, "ben", nil)
+			return err
+		},
+		"chat.(*Manager).Answer": func(ctx context.Context) error {
+			_, err := m.Answer(ctx, func(context.Context, chat.Request) ([]byte, error) {
+				return nil, nil
+			})
+			return err
+		},
+		"capi.Connect": func(ctx context.Context) error {
+			_, err := chat.Open(ctx, chat.Config{
+				AgentID: "ana", ProjectPrefix: "frozen", URL: url, MaxSubscribers: 1,
+			})
+			return err
+		},
+	}
+}
+
+func TestAFrozenServerHoldsUpNoWatchOfAnother(t *testing.T) {
+	server := startServer(t)
+	m, other := server.open(t, "ana"), open(t, "ben")
+	server.freeze(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() { m.Watch(ctx, "plan") })
+	}
+	underWay(t, "chat.(*Manager).Watch", 100)
+	begin := time.Now()
+	channel := other.Watch(t.Context(), "plan")
+	took := time.Since(begin)
+	if t.Logf("took %v", took); took > 2*time.Second {
+		t.Errorf("took %v", took)
+	}
+	check(t, other.Send(t.Context(), "plan", "x"))
+	same(t, receive(t, within(t, 20*time.Second), channel).Body, "x")
+	cancel()
+	all.Wait()
 }
 
 func TestACancelledSendOnAFrozenServerSaysTheTruthAndLeavesNothing(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -171,9 +172,18 @@ func same[T any](t testing.TB, got, want T) {
 	}
 }
 
-// project is a name that no other test has.
+// projects has the name of each test's project.
+var projects sync.Map
+
+// project is a name that no other test has, nor the same test run again.
 func project(t testing.TB) string {
-	return strings.NewReplacer("/", "-", " ", "-", ".", "-", "*", "-", ">", "-").Replace(t.Name())
+	name, isKnown := projects.Load(t)
+	if !isKnown {
+		word := strings.NewReplacer("/", "-", " ", "-", ".", "-").Replace(t.Name())
+		name = fmt.Sprintf("%s-%d", word, time.Now().UnixNano())
+		projects.Store(t, name)
+	}
+	return name.(string)
 }
 
 // within is a context that ends a test that hangs.

@@ -160,7 +160,7 @@ func TestCyclesOfOpenWatchAndCloseLeaveNothing(t *testing.T) {
 	if isLong() {
 		count = 1000
 	}
-	for range 50 { // pools and caches are full then
+	for range 200 { // pools and caches are full then
 		cycle(t)
 	}
 	before, memory := levelNow(t), resident(t)
@@ -169,7 +169,7 @@ func TestCyclesOfOpenWatchAndCloseLeaveNothing(t *testing.T) {
 	}
 	backTo(t, before)
 	grown := resident(t) - memory
-	if t.Logf("%d kB more than %d", grown, memory); grown > 16<<10 {
+	if t.Logf("%d kB more than %d", grown, memory); grown > 8<<10 {
 		t.Errorf("%d kB more after %d cycles", grown, count)
 	}
 }

@@ -78,6 +78,18 @@ func take(status C.libchat_status, err *C.libchat_error) *Error {
 	}
 }
 
+// How many threads are in calls at once that do not wait. A thread that the system interrupts in C
+// costs Go another one, for ever; where thousands of goroutines have something to do, that adds up.
+var brief = make(chan struct{}, 16)
+
+// begin comes before a call that does not wait, and end after it.
+func begin() {
+	brief <- struct{}{}
+	enter()
+}
+
+func end() { <-brief }
+
 // texts are C copies of strings, for the time of one call.
 type texts struct {
 	copies []unsafe.Pointer

@@ -8,11 +8,18 @@
 
 static _Atomic int64_t notes;
 
+/* Ends the process where there is none left, as Go does. */
+static void *memory(size_t size)
+{
+    void *found = calloc(1, size);
+    if (found == NULL)
+        abort();
+    return found;
+}
+
 static capi_note *note_new(int kind, int pipe, uint64_t token)
 {
-    capi_note *note = calloc(1, sizeof *note);
-    if (note == NULL)
-        abort(); /* as Go does when there is no memory */
+    capi_note *note = memory(sizeof *note);
     note->kind = kind;
     note->pipe = pipe;
     note->token = token;
@@ -50,52 +57,17 @@ static char *append(char *end, const char *text)
     return (char *)memcpy(end, text, strlen(text) + 1) + strlen(text) + 1;
 }
 
-static char *texts_new(size_t size)
-{
-    char *texts = malloc(size);
-    if (texts == NULL)
-        abort();
-    return texts;
-}
-
-static void note_failure(capi_note *note, const libchat_error *error)
-{
-    if (error == NULL)
-        return;
-    const char *texts[] = { libchat_error_message(error), libchat_error_hint(error),
-        libchat_error_id(error), libchat_error_remote_code(error) };
-    size_t size = 0;
-    for (size_t i = 0; i < 4; i++)
-        size += strlen(texts[i]) + 1;
-    char *end = note->texts = texts_new(size);
-    for (size_t i = 0; i < 4; i++)
-        end = append(end, texts[i]);
-    note->server_code = libchat_error_server_code(error);
-    note->is_retryable = libchat_error_is_retryable(error);
-}
-
-static void on_sent(libchat_status status, const libchat_receipt *receipt,
-    const libchat_error *error, void *user_data)
-{
-    capi_note *note = user_data;
-    note->status = status;
-    note->receipt = *receipt;
-    note_failure(note, error);
-    note_tell(note);
-}
-
-libchat_status capi_send(libchat_manager manager, int pipe, uint64_t token, const char *texts,
+libchat_status capi_send(libchat_manager manager, uint64_t token, const char *texts,
     size_t headers_len, const uint8_t *body, size_t body_len, const libchat_cursor *expect_last,
     libchat_cancel cancel, uint32_t timeout_ms, uint32_t flags, libchat_error **err)
 {
     libchat_send_options options = LIBCHAT_INIT(libchat_send_options);
     libchat_header few[8], *headers = few;
-    capi_note *note = note_new(CAPI_SENT, pipe, token);
     const char *thread = texts, *id = thread + strlen(thread) + 1;
     const char *reply_to = id + strlen(id) + 1, *field = reply_to + strlen(reply_to) + 1;
 
     if (headers_len > sizeof few / sizeof *few)
-        headers = (libchat_header *)texts_new(headers_len * sizeof *headers);
+        headers = memory(headers_len * sizeof *headers);
     for (size_t i = 0; i < headers_len; i++) {
         headers[i].name = field;
         field += strlen(field) + 1;
@@ -109,13 +81,23 @@ libchat_status capi_send(libchat_manager manager, int pipe, uint64_t token, cons
     options.expect_last = *expect_last;
     options.cancel = cancel;
     options.timeout_ms = timeout_ms;
-    options.flags = flags;
+    options.flags = flags | LIBCHAT_KEEP;
     libchat_status status = libchat_send_async(manager, thread, (libchat_bytes){ body, body_len },
-        &options, on_sent, note, err);
-    if (status != LIBCHAT_OK)
-        capi_note_free(note);
+        &options, NULL, (void *)(uintptr_t)token, err);
     if (headers != few)
         free(headers);
+    return status;
+}
+
+libchat_status capi_sent_take(libchat_manager manager, capi_sent *out, size_t *len,
+    libchat_error **err)
+{
+    libchat_sent taken[CAPI_TAKE_MAX];
+    libchat_status status = libchat_sent_take(manager, taken, CAPI_TAKE_MAX, len, err);
+
+    for (size_t i = 0; i < *len; i++)
+        out[i] = (capi_sent){ (uintptr_t)taken[i].user_data, taken[i].error, taken[i].status,
+            taken[i].receipt };
     return status;
 }
 
@@ -135,7 +117,7 @@ static void on_request(libchat_responder responder, const libchat_incoming *inco
     (void)responder;
     for (size_t i = 0; i < incoming->headers_len; i++)
         headers += strlen(incoming->headers[i].name) + strlen(incoming->headers[i].value) + 2;
-    note->texts = texts_new(subject + headers + incoming->payload.len);
+    note->texts = memory(subject + headers + incoming->payload.len);
     char *end = append(note->texts, incoming->subject);
     for (size_t i = 0; i < incoming->headers_len; i++) {
         end = append(end, incoming->headers[i].name);
@@ -154,9 +136,7 @@ static void on_done(uint64_t handle, libchat_status status, const libchat_error 
     origin *from = user_data;
     capi_note *note = note_new(CAPI_DONE, from->pipe, from->token);
 
-    (void)handle;
-    note->status = status;
-    note_failure(note, error);
+    (void)handle, (void)status, (void)error;
     free(from);
     note_tell(note);
 }
@@ -165,9 +145,7 @@ libchat_status capi_respond(libchat_manager manager, int pipe, uint64_t token, c
     const libchat_respond_options *given, libchat_responder *out, libchat_error **err)
 {
     libchat_respond_options options = *given;
-    origin *from = malloc(sizeof *from);
-    if (from == NULL)
-        abort();
+    origin *from = memory(sizeof *from);
     *from = (origin){ pipe, token };
     options.on_request = on_request;
     options.on_done = on_done;
@@ -186,9 +164,9 @@ static void on_log(int32_t level, const char *target, libchat_bytes text, void *
     capi_note *note = note_new(CAPI_LOG, *(int *)user_data, 0);
 
     uint64_t lost = atomic_exchange(&dropped, 0);
-    note->status = level;
+    note->level = level;
     note->token = lost;
-    note->texts = texts_new(strlen(target) + 1 + text.len);
+    note->texts = memory(strlen(target) + 1 + text.len);
     char *end = append(note->texts, target);
     memcpy(end, text.data, text.len);
     note->payload = (libchat_bytes){ (const uint8_t *)end, text.len };

@@ -7,18 +7,15 @@
 /* What libchat has told. Its callbacks write the address of one into a pipe; Go reads it there,
  * and frees it. */
 typedef struct capi_note {
-    enum { CAPI_SENT, CAPI_REQUEST, CAPI_DONE, CAPI_LOG } kind;
+    enum { CAPI_REQUEST, CAPI_DONE, CAPI_LOG } kind;
     int pipe;
-    uint64_t token;                  /* SENT, REQUEST, DONE: whose. */
-    libchat_status status;           /* SENT, DONE; LOG: the level. */
-    bool is_retryable;
-    uint32_t server_code;
-    libchat_receipt receipt;         /* SENT. */
+    uint64_t token;                  /* REQUEST, DONE: whose; LOG: lines lost before it. */
+    int32_t level;                   /* LOG. */
     libchat_request_id request;      /* REQUEST. */
     size_t headers_len;              /* REQUEST. */
     libchat_bytes payload;           /* REQUEST; LOG: the text. */
-    /* Texts, each with its NUL. SENT, DONE: message, hint, id, remote code of a failure, if there
-     * was one; REQUEST: the subject, then names and values of header fields; LOG: the target. */
+    /* Texts, each with its NUL. REQUEST: the subject, then names and values of header fields; LOG:
+     * the target. */
     char *texts;
 } capi_note;
 
@@ -26,11 +23,25 @@ typedef struct capi_note {
 int64_t capi_notes(void);
 void capi_note_free(capi_note *note);
 
-/* As libchat_send_async; the completion is told as `token` in `pipe`. `texts` holds the thread, the
- * id, the id of the message that is answered, then names and values of header fields. */
-libchat_status capi_send(libchat_manager manager, int pipe, uint64_t token, const char *texts,
+/* As libchat_send_async with LIBCHAT_KEEP. `texts` holds the thread, the id, the id of the message
+ * that is answered, then names and values of header fields. */
+libchat_status capi_send(libchat_manager manager, uint64_t token, const char *texts,
     size_t headers_len, const uint8_t *body, size_t body_len, const libchat_cursor *expect_last,
     libchat_cancel cancel, uint32_t timeout_ms, uint32_t flags, libchat_error **err);
+
+/* libchat_sent with a number as Go may hold it: its collector looks into pointers. */
+typedef struct capi_sent {
+    uint64_t token;
+    libchat_error *error;
+    libchat_status status;
+    libchat_receipt receipt;
+} capi_sent;
+
+enum { CAPI_TAKE_MAX = 64 };
+
+/* As libchat_sent_take, up to CAPI_TAKE_MAX. */
+libchat_status capi_sent_take(libchat_manager manager, capi_sent *out, size_t *len,
+    libchat_error **err);
 
 /* As libchat_respond, or libchat_answer where `subject` is NULL; requests and the end are told as
  * `token` in `pipe`. */

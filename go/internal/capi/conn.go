@@ -66,20 +66,23 @@ func CloseConn(conn uint64, timeoutMS uint32) *Error {
 func NewCancel() (uint64, *Error) {
 	var cancel C.libchat_cancel
 	var err *C.libchat_error
-	enter()
+	begin()
+	defer end()
 	status := C.libchat_cancel_new(&cancel, &err)
 	return uint64(cancel), take(status, err)
 }
 
 // FireCancel wraps libchat_cancel_fire. A token that was given back is left alone.
 func FireCancel(cancel uint64) {
-	enter()
+	begin()
+	defer end()
 	C.libchat_cancel_fire(C.libchat_cancel(cancel))
 }
 
 // CloseCancel wraps libchat_cancel_close.
 func CloseCancel(cancel uint64) {
-	enter()
+	begin()
+	defer end()
 	C.libchat_cancel_close(C.libchat_cancel(cancel))
 }
 

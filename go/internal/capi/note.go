@@ -10,7 +10,6 @@ import (
 
 // What a note tells.
 const (
-	Sent     = C.CAPI_SENT
 	Incoming = C.CAPI_REQUEST
 	Done     = C.CAPI_DONE
 	Log      = C.CAPI_LOG
@@ -21,17 +20,13 @@ const NoteSize = int(unsafe.Sizeof(uintptr(0)))
 
 // Note is what libchat told on a thread of its own.
 type Note struct {
-	Kind      int
-	Token     uint64 // as given to Send or Respond; of a log's line, how many were lost before it
-	Status    Status // of a log's line, its level
-	Error     *Error
-	ID        string // of a message
-	Duplicate bool
-	Cursor    Cursor
-	Request   uint64
-	Subject   string // of a request; of a log's line, its target
-	Headers   []Header
-	Payload   []byte
+	Kind    int
+	Token   uint64 // as given to Respond; of a log's line, how many were lost before it
+	Level   int    // of a log's line
+	Request uint64
+	Subject string // of a request; of a log's line, its target
+	Headers []Header
+	Payload []byte
 }
 
 // Notes is how many notes libchat has told or is about to, and that were not taken yet.
@@ -42,7 +37,7 @@ func TakeNote(address [NoteSize]byte) Note {
 	from := *(**C.capi_note)(unsafe.Pointer(&address))
 	enter()
 	defer C.capi_note_free(from)
-	note := Note{Kind: int(from.kind), Token: uint64(from.token), Status: Status(from.status)}
+	note := Note{Kind: int(from.kind), Token: uint64(from.token), Level: int(from.level)}
 	texts := from.texts
 	next := func() string {
 		text := C.GoString(texts)
@@ -50,23 +45,6 @@ func TakeNote(address [NoteSize]byte) Note {
 		return text
 	}
 	switch note.Kind {
-	case Sent:
-		note.ID = C.GoString(&from.receipt.id[0])
-		note.Duplicate = from.receipt.duplicate != 0
-		note.Cursor = cursorOut(from.receipt.cursor)
-		fallthrough
-	case Done:
-		if texts != nil {
-			note.Error = &Error{
-				Status:     note.Status,
-				Message:    next(),
-				Hint:       next(),
-				ID:         next(),
-				RemoteCode: next(),
-				ServerCode: uint32(from.server_code),
-				Retryable:  bool(from.is_retryable),
-			}
-		}
 	case Incoming:
 		note.Subject = next()
 		for range from.headers_len {

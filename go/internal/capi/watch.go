@@ -105,20 +105,23 @@ func Watch(manager uint64, given *WatchOptions, cancel uint64) (uint64, *Error) 
 func WatchFD(watch uint64) (uintptr, *Error) {
 	var fd C.intptr_t
 	var err *C.libchat_error
-	enter()
+	begin()
+	defer end()
 	status := C.libchat_watch_fd(C.libchat_watch(watch), &fd, &err)
 	return uintptr(fd), take(status, err)
 }
 
 // StopWatch wraps libchat_watch_stop.
 func StopWatch(watch uint64) {
-	enter()
+	begin()
+	defer end()
 	C.libchat_watch_stop(C.libchat_watch(watch))
 }
 
 // CloseWatch wraps libchat_watch_close.
 func CloseWatch(watch uint64) {
-	enter()
+	begin()
+	defer end()
 	C.libchat_watch_close(C.libchat_watch(watch))
 }
 
@@ -135,7 +138,8 @@ type Event struct {
 func TakeEvents(watch uint64, max int, to []Event) ([]Event, Status, *Error) {
 	var events *C.libchat_events
 	var err *C.libchat_error
-	enter()
+	begin()
+	defer end()
 	status := C.libchat_watch_take(C.libchat_watch(watch), C.size_t(max), 0, &events, &err)
 	if status != C.LIBCHAT_OK {
 		return to, Status(status), take(status, err)

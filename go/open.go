@@ -1,7 +1,9 @@
 package chat
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"time"
@@ -68,4 +70,66 @@ func (c Config) servers() string {
 		return strings.Join(known.Servers(), ",")
 	}
 	return ""
+}
+
+// Open opens a project as an agent, as the original package does: it makes the project's stream if
+// there is none, and sets how long the stream keeps messages. Without a deadline in ctx it takes
+// 5 s at most.
+func Open(ctx context.Context, cfg Config) (*Manager, error) {
+	assert(ctx != nil, "chat.Open: ctx is nil")
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("chat.Open: %w", err)
+	}
+	stream := "chat-" + cfg.ProjectPrefix
+	op := fmt.Sprintf("chat.Open: stream %q", stream)
+	if err := checkOriginal(stream, cfg); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	conn := cfg.Conn
+	if conn == nil {
+		var err error
+		conn, err = connect(ctx, op, ConnectOptions{Servers: []string{cfg.servers()}})
+		if err != nil {
+			return nil, inOriginalWords(err)
+		}
+	}
+	m, err := conn.open(ctx, op, cfg.ProjectPrefix, cfg.AgentID, OpenOptions{
+		SetRetention:    true,
+		MaxRetentionAge: cfg.MaxRetentionAge,
+		MaxSubscribers:  cfg.MaxSubscribers,
+	})
+	if err != nil {
+		if cfg.Conn == nil {
+			_ = conn.Close() // the error to tell is the one above
+		}
+		return nil, inOriginalWords(err)
+	}
+	m.ownsConn = cfg.Conn == nil
+	return m, nil
+}
+
+// checkOriginal refuses what the original is refused by nats.go or the server, in their words.
+func checkOriginal(stream string, cfg Config) error {
+	switch {
+	case strings.ContainsAny(cfg.ProjectPrefix, ">*. /\\\t\r\n"):
+		return &Error{
+			Code:    ErrInvalidArgument,
+			Op:      "nats",
+			text:    fmt.Sprintf("invalid stream name: %q", stream),
+			matches: "nats: invalid stream name",
+		}
+	case len(stream) > 255:
+		return originalAPIError("stream name is too long, maximum allowed is 255")
+	case cfg.MaxRetentionAge > 0 && cfg.MaxRetentionAge < 100*time.Millisecond:
+		return originalAPIError("max age needs to be >= 100ms")
+	}
+	return nil
+}
+
+func originalAPIError(description string) error {
+	return &Error{
+		Code: ErrInvalidArgument,
+		Op:   "nats",
+		text: "API error: code=500 err_code=10052 description=" + description,
+	}
 }
