@@ -101,6 +101,7 @@ programs! {
     respond: All;
     send: All;
     send_async: All;
+    sent_take: All;
     serial: All;
     signals: All;
     sigpipe: All;
