@@ -77,12 +77,14 @@ bench: .venv/made ## measure, beside rivals, and write bench/README.md
 install: ## install headers, libraries and the program: PREFIX=/usr/local LIBDIR=lib DESTDIR=
 	PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' DESTDIR='$(DESTDIR)' scripts/install
 
-demo: .venv/made ## show agents in Rust, C and Python that talk through a server of their own
+demo: .venv/made ## show agents in Rust, C, Python and Go that talk through a server of their own
 	cargo build --release -q -p libchat-ffi -p libchat --lib --example demo
 	$(CC) -std=c99 -O1 -pthread -Iinclude -o target/release/agent examples/c/agent.c \
 		target/release/libchat.a -lm -ldl
 	.venv/bin/pip install -q --force-reinstall --no-deps "$$(scripts/wheel release target/wheels)"
-	target/release/examples/demo C=target/release/agent \
+	scripts/go release examples/go go build -tags libchat_static \
+		-o $(CURDIR)/target/release/go-agent ./agent
+	target/release/examples/demo C=target/release/agent Go=target/release/go-agent \
 		'Python=.venv/bin/python examples/python/agent.py'
 
 clean: ## remove all that was built or installed here
