@@ -411,8 +411,8 @@ libchat_bytes libchat_message_reply_to(const libchat_message *message);
 /* The text: UTF-8. */
 libchat_bytes libchat_message_body(const libchat_message *message);
 
-/* When it was sent, by the sender's clock, in Unix nanoseconds; the nearest that fits where that is
- * before 1678 or after 2261. */
+/* When it was sent, by the sender's clock, in Unix nanoseconds; the nearest that fits where that
+ * is before 1678 or after 2261. */
 int64_t libchat_message_sent_ns(const libchat_message *message);
 
 /* When it was sent, in any year from 0 to 9999: in Unix seconds, and the nanoseconds behind them,
@@ -509,8 +509,8 @@ libchat_status libchat_send(libchat_manager manager, const char *thread, libchat
  * OK: exactly one `on_sent` follows, perhaps before this returns. Anything else: none does. With
  * LIBCHAT_KEEP `on_sent` must be NULL: libchat_sent_take hands it out.
  *
- * Fails with BUSY when 1,024 of this manager's sends are under way or kept: try after an `on_sent`.
- */
+ * Fails with BUSY when 1,024 of this manager's sends are under way or kept: try again when one has
+ * ended. */
 libchat_status libchat_send_async(libchat_manager manager, const char *thread, libchat_bytes body,
     const libchat_send_options *options, libchat_sent_fn on_sent, void *user_data,
     libchat_error **err);

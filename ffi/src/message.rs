@@ -137,8 +137,8 @@ pub unsafe extern "C" fn libchat_message_body(message: *const libchat_message) -
     unsafe { text(message, BODY) }
 }
 
-/// When it was sent, by the sender's clock, in Unix nanoseconds; the nearest that fits where that is
-/// before 1678 or after 2261.
+/// When it was sent, by the sender's clock, in Unix nanoseconds; the nearest that fits where that
+/// is before 1678 or after 2261.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn libchat_message_sent_ns(message: *const libchat_message) -> i64 {
     // SAFETY: the caller keeps the header's rules for `message`.

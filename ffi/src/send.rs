@@ -143,7 +143,8 @@ pub unsafe extern "C" fn libchat_send(
 /// OK: exactly one `on_sent` follows, perhaps before this returns. Anything else: none does. With
 /// LIBCHAT_KEEP `on_sent` must be NULL: libchat_sent_take hands it out.
 ///
-/// Fails with BUSY when 1,024 of this manager's sends are under way or kept: try after an `on_sent`.
+/// Fails with BUSY when 1,024 of this manager's sends are under way or kept: try again when one has
+/// ended.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn libchat_send_async(
     manager: libchat_manager,
