@@ -216,6 +216,8 @@
 //		start = chat.StartAfter(page.Next)
 //	}
 //
+// [StartLast] is the newest page, and with [Before] the one before it.
+//
 // [Manager.ListThreads] lists the threads of the project, the most recently used first, and
 // [Manager.ThreadsForAgent] those in which an agent has written:
 //
@@ -276,8 +278,8 @@
 //	fmt.Println(errors.Is(err, chat.ErrNoResponders))
 //
 // A call that its context has ended matches that context's error, and after Close every call
-// answers [ErrClosed]. A nil context panics, as do an empty name and a nil handler in the calls that
-// the package of bones has; both are mistakes in the program.
+// answers [ErrClosed]. A nil context panics; in the calls that the package of bones has too, so do
+// an empty name and a nil handler. All of these are mistakes in the program.
 //
 // # Trace context
 //
@@ -305,6 +307,11 @@
 // is a C compiler, and pkg-config. In the sources of libchat, with Rust at hand, this installs it:
 //
 //	$ make install PREFIX=$HOME/.local
+//
+// A module that uses it says where the sources are, and is built and run with these set:
+//
+//	$ go mod edit -require=libchat.example/chat@v0.0.0 -replace=libchat.example/chat=$SOURCES/go
+//	$ go mod tidy
 //	$ export PKG_CONFIG_PATH=$HOME/.local/lib/pkgconfig
 //	$ export LD_LIBRARY_PATH=$HOME/.local/lib
 //	$ go build .
@@ -314,6 +321,9 @@
 // the library built in:
 //
 //	$ go build -tags libchat_static .
+//
+// For those without Rust, `make go-lib` in the sources makes target/go-lib: this module with the
+// library in it, which go get takes from there once GOPROXY names that folder by a file:// address.
 //
 // # Limits and defaults
 //

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -137,9 +139,16 @@ func same[T any](t testing.TB, got, want T) {
 	}
 }
 
+// Which run of a test this is: with -count each has a project of its own.
+var (
+	runs    sync.Map // by testing.TB
+	runLast atomic.Int64
+)
+
 // project is a name that no other test has.
 func project(t testing.TB) string {
-	return strings.NewReplacer("/", "-", " ", "-").Replace(t.Name())
+	number, _ := runs.LoadOrStore(t, runLast.Add(1))
+	return strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()) + fmt.Sprint("-", number)
 }
 
 // within is a context that ends a test that hangs.

@@ -74,7 +74,7 @@ func (r *reader) next() (*capi.Event, error) {
 	}
 	clear(r.events) // for the collector: their texts
 	status, failed := capi.Empty, (*capi.Error)(nil)
-	r.ready.until(func() bool {
+	r.ready.until(func(uintptr) bool {
 		r.events, status, failed = capi.TakeEvents(r.handle, batch, r.events[:0])
 		return status != capi.Empty
 	})

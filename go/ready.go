@@ -25,9 +25,9 @@ func newReady(fd uintptr) (*ready, *capi.Error) {
 }
 
 // until calls take, whenever there may be something, until it says that there was.
-func (r *ready) until(take func() bool) {
+func (r *ready) until(take func(fd uintptr) bool) {
 	// It fails only when the file is closed, which nobody does before the last call.
-	_ = r.wait.Read(func(uintptr) bool { return take() })
+	_ = r.wait.Read(take)
 }
 
 func (r *ready) close() { r.file.Close() }

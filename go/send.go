@@ -179,12 +179,13 @@ func (s *sends) open(manager uint64) *capi.Error {
 	go func() {
 		defer close(s.ended)
 		defer s.ready.close()
-		room := new(capi.Ends)
-		for status := capi.OK; status == capi.OK; {
-			s.ready.until(func() bool {
-				status, _ = capi.TakeSent(manager, room, s.sent)
-				return status != capi.Empty
-			})
+		room, sent, status := new(capi.Ends), s.sent, capi.OK
+		take := func(uintptr) bool {
+			status, _ = capi.TakeSent(manager, room, sent)
+			return status != capi.Empty
+		}
+		for status == capi.OK {
+			s.ready.until(take)
 		}
 	}()
 	return nil

@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::AbortHandle;
 
@@ -135,10 +137,14 @@ pub enum Broken {
     Ended,
 }
 
+type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The thread on which a connection works. All calls run there, never on the caller's thread.
 // Of our own rather than tokio's workers: where the system has no thread left those panic, or hang.
 pub struct Runtime {
     handle: runtime::Handle,
+    /// Tasks on their way to the thread.
+    arrivals: UnboundedSender<Boxed>,
     /// How long the end may wait for the system's resolver.
     end: Mutex<Option<oneshot::Sender<Duration>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -157,17 +163,30 @@ impl Runtime {
             Error::new(ErrorKind::System, "start the network's thread").because(cause)
         })?;
         let handle = runtime.handle().clone();
+        let (arrivals, arriving) = unbounded_channel();
         let (end, ended) = oneshot::channel();
         let thread = spawn("libchat-io", Role::Io, move || {
+            runtime.spawn(start_arrivals(arriving));
             let limit = runtime.block_on(ended).unwrap_or_default();
             runtime.shutdown_timeout(limit);
         })?;
-        Ok(Runtime { handle, end: Mutex::new(Some(end)), thread: Mutex::new(Some(thread)) })
+        Ok(Runtime {
+            handle,
+            arrivals,
+            end: Mutex::new(Some(end)),
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Runs `task` to its end.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Task {
         Task(self.handle.spawn(task).abort_handle())
+    }
+
+    /// The same for one of many tasks, which nobody aborts.
+    pub fn spawn_many(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // Refused where the thread has ended: the task is dropped, as it is there.
+        let _ = self.arrivals.send(Box::pin(task));
     }
 
     /// Starts `call`, which `cancel` may end.
@@ -212,6 +231,19 @@ impl Runtime {
         thread.into_iter().for_each(|thread| drop(thread.join()));
     }
 }
+
+/// Starts what has arrived, all of it before any of it runs.
+// tokio takes one task of another thread's at a time, and then runs what that one wakes: each
+// message would go to the network by itself. And it makes a system call for each.
+async fn start_arrivals(mut arriving: UnboundedReceiver<Boxed>) {
+    let mut tasks = Vec::new();
+    while arriving.recv_many(&mut tasks, ARRIVALS).await > 0 {
+        tasks.drain(..).for_each(|task| drop(tokio::spawn(task)));
+    }
+}
+
+/// How many tasks are started at once.
+const ARRIVALS: usize = 64;
 
 /// Something that runs on a [`Runtime`], whether this is kept or not.
 pub struct Task(AbortHandle);

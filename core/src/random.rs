@@ -1,17 +1,15 @@
 //! Random ids and names from the operating system.
 
-use std::fmt::Write;
 use std::time::SystemTime;
 
 /// `bytes` random bytes as hex digits.
 pub(crate) fn hex(bytes: usize) -> String {
     let mut random = vec![0u8; bytes];
     fill(&mut random);
-    random.iter().fold(String::with_capacity(bytes * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digits = random.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let mut text = String::with_capacity(bytes * 2);
+    text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+    text
 }
 
 /// Fills `bytes` at random.

@@ -261,6 +261,25 @@ impl Flight<'_> {
     }
 
     async fn write(&mut self) -> Result<(), Error> {
+        if self.stop.is_cancelled() {
+            return Err(self.sender.stopped());
+        }
+        let Outgoing { headers, payload, .. } = self.outgoing;
+        let (reply, headers) = (Some(self.slot.subject()), Some(headers.clone()));
+        let link = &self.sender.stream.link;
+        match link.publish_now(&self.subject, reply, headers, payload.clone()) {
+            Some(written) => written?,
+            // Rare, and boxed like all that is: each send would hold and copy its room.
+            None => Box::pin(self.write_when_there_is_room()).await?,
+        }
+        if self.first.is_some() {
+            self.sender.counters.resent.add(1);
+        }
+        self.first.get_or_insert_with(Stamp::now);
+        Ok(())
+    }
+
+    async fn write_when_there_is_room(&self) -> Result<(), Error> {
         let Outgoing { headers, payload, deadline, .. } = self.outgoing;
         let reply = Some(self.slot.subject());
         let link = &self.sender.stream.link;
@@ -270,18 +289,13 @@ impl Flight<'_> {
             () = self.stop.cancelled() => return Err(self.sender.stopped()),
             written = timeout_at(*deadline, publish) => written,
         };
-        written.map_err(|_| link.unreachable())??;
-        if self.first.is_some() {
-            self.sender.counters.resent.add(1);
-        }
-        self.first.get_or_insert_with(Stamp::now);
-        Ok(())
+        written.map_err(|_| link.unreachable())?
     }
 
     /// `None`: to be sent again, after a pause.
     async fn read(&mut self, message: &Message) -> Result<Option<Ack>, Error> {
         if message.status == Some(StatusCode::NO_RESPONDERS) {
-            self.stream_is_there().await?;
+            Box::pin(self.stream_is_there()).await?;
             return self.again().await;
         }
         let ack: Ack = serde_json::from_slice(&message.payload).map_err(|cause| {
@@ -291,7 +305,7 @@ impl Flight<'_> {
         })?;
         let Some(refusal) = &ack.error else { return Ok(Some(ack)) };
         if !refusal.passes() {
-            if let Some(ack) = self.stored_before(refusal).await {
+            if let Some(ack) = Box::pin(self.stored_before(refusal)).await {
                 return Ok(Some(ack));
             }
             return Err(self.failed(refusal.error("the server refused it")));
@@ -352,7 +366,7 @@ impl Flight<'_> {
         let mut incarnation = known.incarnation;
         if incarnation != 0 && !ack.duplicate && ack.seq <= floor {
             // Lower than what was acknowledged before it was sent: this is not the stream known.
-            let refresh = stream.refresh(self.outgoing.deadline);
+            let refresh = Box::pin(stream.refresh(self.outgoing.deadline));
             incarnation = match self.stop.run_until_cancelled(refresh).await {
                 Some(Ok(known)) => known.incarnation,
                 Some(Err(_)) | None => 0,

@@ -327,6 +327,11 @@ impl Stream {
         if known.generation == generation || known.incarnation == 0 {
             return Ok(known);
         }
+        // Boxed: every send would hold its room.
+        Box::pin(self.known_anew(generation, deadline)).await
+    }
+
+    async fn known_anew(&self, generation: u64, deadline: Instant) -> Result<Known, Error> {
         let _one_asks = self.refreshing.lock().await;
         let known = *self.lock();
         if known.generation == generation {

@@ -83,7 +83,7 @@ pub(crate) struct Completions {
 struct Kept {
     all: VecDeque<Completion>,
     /// Readable while there is something to take, and from the end on.
-    wake: Option<WakeFd>,
+    wake: Option<Arc<WakeFd>>,
     is_ended: bool,
 }
 
@@ -97,9 +97,10 @@ impl Completions {
         if let Tell::Keep = completion.tell {
             let mut kept = self.kept();
             kept.all.push_back(completion);
-            if kept.all.len() == 1
-                && let Some(wake) = &kept.wake
-            {
+            let wake = kept.wake.clone().filter(|_| kept.all.len() == 1);
+            drop(kept);
+            // Not under the lock: whoever this wakes wants it.
+            if let Some(wake) = wake {
                 wake.raise();
             }
             return;
@@ -113,8 +114,8 @@ impl Completions {
         let mut kept = self.kept();
         let count = max.min(kept.all.len());
         let taken = kept.all.drain(..count).collect();
-        if count > 0
-            && kept.all.is_empty()
+        // Also when nothing was there: what is raised late is raised for what was taken.
+        if kept.all.is_empty()
             && !kept.is_ended
             && let Some(wake) = &kept.wake
         {
@@ -128,7 +129,7 @@ impl Completions {
         let mut kept = self.kept();
         let wake = match kept.wake.take() {
             Some(wake) => wake,
-            None => WakeFd::new()?,
+            None => Arc::new(WakeFd::new()?),
         };
         if kept.is_ended || !kept.all.is_empty() {
             wake.raise();

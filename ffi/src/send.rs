@@ -177,7 +177,7 @@ pub unsafe extern "C" fn libchat_send_async(
                     .hint("nothing was taken: try again after a completion"));
             };
             let completer = manager.completer(c_text(&id), slot, tell, UserData(user_data));
-            manager.conn().runtime().spawn(completer.complete(sent));
+            manager.conn().runtime().spawn_many(completer.complete(sent));
             Ok(LIBCHAT_OK)
         })
     }
