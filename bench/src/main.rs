@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout)] // a program for people
 
 mod abi; // the C ABI beside the core
+mod go; // the Go package beside nats.go
 mod python; // the Python package beside nats-py
 mod report; // the table
 
@@ -25,7 +26,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result {
     let rows = abi::measure().await?;
-    let table = report::table(&rows) + &python::measure()?;
+    let table = report::table(&rows) + &python::measure()? + &go::measure()?;
     print!("{table}");
     report::write(&root().join("bench/README.md"), &table)
 }
