@@ -83,7 +83,7 @@ func TestARequestWithoutADeadlineWaitsHoweverLongItTakes(t *testing.T) {
 		delay = 31 * time.Second
 	}
 	_, err := nc.Subscribe(subject(t), func(request *nats.Msg) {
-		time.AfterFunc(delay, func() { check(t, request.Respond([]byte("at last"))) })
+		time.AfterFunc(delay, func() { same(t, request.Respond([]byte("at last")), nil) })
 	})
 	check(t, err)
 	check(t, nc.Flush())
@@ -214,8 +214,11 @@ func TestAResponderOnASubjectThatIsNoneIsAnError(t *testing.T) {
 	}
 }
 
+// panicServer names what tells the process that is to panic where the server is.
+const panicServer = "LIBCHAT_TEST_PANIC"
+
 func TestAPanicInAHandlerEndsTheProcess(t *testing.T) {
-	if os.Getenv("LIBCHAT_TEST_PANIC") != "" {
+	if os.Getenv(panicServer) != "" {
 		m := open(t, "ana")
 		_, err := m.Respond(subject(t), func([]byte) ([]byte, error) { panic("by the handler") })
 		check(t, err)
@@ -223,7 +226,7 @@ func TestAPanicInAHandlerEndsTheProcess(t *testing.T) {
 		return
 	}
 	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
-	child.Env = append(os.Environ(), "LIBCHAT_TEST_PANIC=1")
+	child.Env = append(os.Environ(), panicServer+"="+serverURL)
 	output, err := child.CombinedOutput()
 	if err == nil || !strings.Contains(string(output), "panic: by the handler") {
 		t.Errorf("%v: %s", err, output)

@@ -235,7 +235,7 @@ func TestEitherAnswersWhatTheOtherAsks(t *testing.T) {
 	check(t, err)
 	_, err = nc.Subscribe(subject(t)+".theirs", func(request *nats.Msg) {
 		if reply, err := fails(request.Data); err == nil {
-			check(t, request.Respond(reply))
+			same(t, request.Respond(reply), nil)
 		}
 	})
 	check(t, err)
