@@ -123,8 +123,8 @@ impl Drop for Cast {
     }
 }
 
-/// For each agent that is not written in Rust the command of its language, from `C=PROGRAM` or
-/// `Python=INTERPRETER PROGRAM`.
+/// For each agent that is not written in Rust the command of its language, from `C=PROGRAM`,
+/// `Python=INTERPRETER PROGRAM` or `Go=PROGRAM`.
 fn find_programs(script: &Script, given: &[&str]) -> Result<BTreeMap<String, Vec<PathBuf>>> {
     let given: BTreeMap<_, _> = given.iter().filter_map(|it| it.split_once('=')).collect();
     let mut programs = BTreeMap::new();

@@ -1,6 +1,6 @@
-//! Three agents, each a process of its own, talk in several threads, while one of them and the
+//! Four agents, each a process of its own, talk in several threads, while one of them and the
 //! server are killed and started again. One is written in C, examples/c/agent.c, one in Python,
-//! examples/python/agent.py. Run it with `make demo`.
+//! examples/python/agent.py, one in Go, examples/go/agent. Run it with `make demo`.
 //!
 //! The conversation is examples/demo/conversation.json.
 #![allow(clippy::print_stderr)] // a program for people

@@ -187,9 +187,9 @@ impl Play {
 }
 
 fn title(script: &Script) -> String {
-    let languages = script.written_in.iter().map(|(agent, it)| format!(", {agent} in {it}"));
-    let languages: String = languages.collect();
-    format!("Three agents{languages}, each a process of its own, and one nats-server")
+    let language = |agent| script.written_in.get(agent).map_or("Rust", String::as_str);
+    let agents = script.agents().into_iter().map(|it| format!("{it} in {}, ", language(it)));
+    agents.collect::<String>() + "and a nats-server"
 }
 
 fn asked<'a>(notes: &'a [Note], question: &Question) -> Option<&'a Asked> {
