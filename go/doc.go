@@ -83,6 +83,9 @@
 //   - Of a stream that exists Open sets only how long it keeps messages; what its operator has set
 //     otherwise stays.
 //   - A body that is not UTF-8 is an error.
+//   - Envelope.Thread is the thread of the subject that a message is stored under, and what is stored
+//     under a subject that is no thread's is no message. LastActivity is by the server's clock.
+//   - A request whose handler has failed is told so at once where both ends are libchat's.
 //   - An error of Send that says "the message may be stored" is to be believed: see Sending.
 //
 // # Following a thread
@@ -245,6 +248,7 @@
 //	if err != nil {
 //		return err
 //	}
+//	defer responder.Close()
 //
 //	reply, err := ana.Ask(ctx, "ben", []byte("may I merge?"))
 //	if err != nil {

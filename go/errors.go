@@ -179,6 +179,8 @@ func inOriginalWords(err error) error {
 		e.text = fmt.Sprintf("%v: the message may be stored", cause)
 	case cause != nil:
 		e.text = cause.Error()
+	case e.Code == ErrInvalidArgument && e.Op == "chat.Respond":
+		e.matches = "nats: invalid subject"
 	case e.Code == ErrRemote && e.RemoteCode == "unanswered":
 		// The responder was ended meanwhile: the original finds nobody.
 		e.text = natsTexts[ErrNoResponders][0]

@@ -344,6 +344,7 @@ func ExampleManager_Ask() {
 		if err != nil {
 			return err
 		}
+		defer responder.Close()
 
 		reply, err := ana.Ask(ctx, "ben", []byte("may I merge?"))
 		if err != nil {
@@ -357,9 +358,7 @@ func ExampleManager_Ask() {
 			fmt.Println(failed.RemoteCode)
 		}
 
-		responder.Close()
-		<-responder.Done()
-		_, err = ana.Ask(ctx, "ben", []byte("still there?"))
+		_, err = ana.Ask(ctx, "carl", []byte("are you there?"))
 		fmt.Println(errors.Is(err, chat.ErrNoResponders))
 		return nil
 	})
