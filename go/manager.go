@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,7 +64,7 @@ func (c *Conn) open(
 		SetRetention:      options.SetRetention,
 		MaxRetentionAgeNS: options.MaxRetentionAge.Nanoseconds(),
 		BindOnly:          options.BindOnly,
-		MaxSubscribers:    uint32(max(options.MaxSubscribers, 0)),
+		MaxSubscribers:    uint32(min(max(options.MaxSubscribers, 0), math.MaxUint32)),
 		TimeoutMS:         timeoutMS(ctx, 0),
 	}
 	m := &Manager{
