@@ -161,6 +161,11 @@ func (m *Manager) respond(
 		return nil, errorOf(ctx, op, failed)
 	}
 	r.handle.Store(handle)
+	select {
+	case <-r.done: // ended already, when the handle was not known yet
+		capi.CloseResponder(handle)
+	default:
+	}
 	return r, nil
 }
 
@@ -197,7 +202,7 @@ func (r *Responder) serve(note capi.Note) {
 	isOpen := true
 	defer func() { // also when the handler ends its goroutine
 		if isOpen {
-			told(capi.Fail(note.Request, "unanswered", "the handler gave no answer"))
+			fail(note.Request, "unanswered", "the handler gave no answer")
 		}
 	}()
 	if r.stopped.Load() {
@@ -217,11 +222,27 @@ func (r *Responder) serve(note capi.Note) {
 	case err == nil:
 		told(capi.Reply(note.Request, reply))
 	case errors.As(err, &failure) && failure.RemoteCode != "":
-		told(capi.Fail(note.Request, failure.RemoteCode, failure.Message))
+		fail(note.Request, failure.RemoteCode, failure.Message)
 	default:
 		report(slog.LevelDebug, "a handler failed", "error", err)
-		told(capi.Fail(note.Request, "handler_failed", "the handler failed; its own log says why"))
+		fail(note.Request, handlerFailed, handlerFailedText)
 	}
+}
+
+// What is told of a failure that has no code, or none that can be told.
+const (
+	handlerFailed     = "handler_failed"
+	handlerFailedText = "the handler failed; its own log says why"
+)
+
+// fail says that a request failed; one that is not answered at all would hold up the next.
+func fail(request uint64, code, text string) {
+	err := capi.Fail(request, code, text)
+	if err != nil && err.Status == capi.InvalidArgument {
+		report(slog.LevelWarn, "a handler's failure has no usable code or text", "error", err.Message)
+		err = capi.Fail(request, handlerFailed, handlerFailedText)
+	}
+	told(err)
 }
 
 // told logs an answer that could not be sent: whoever asked waits out its own time.

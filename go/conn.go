@@ -67,8 +67,12 @@ func connect(ctx context.Context, op string, options ConnectOptions) (*Conn, err
 			capi.Version())
 		return nil, &Error{Code: ErrUnsupported, Op: op, Message: message}
 	}
+	servers := strings.Join(options.Servers, ",")
+	if servers == "" && len(options.Servers) > 0 {
+		return nil, &Error{Code: ErrInvalidArgument, Op: op, Message: "Servers: an empty address"}
+	}
 	given := capi.ConnOptions{
-		Servers:     strings.Join(options.Servers, ","),
+		Servers:     servers,
 		Context:     options.Context,
 		Name:        options.Name,
 		CredsFile:   options.CredsFile,
@@ -101,6 +105,7 @@ func connect(ctx context.Context, op string, options ConnectOptions) (*Conn, err
 // confirmed has an unknown outcome. After 2 s without an end it answers ErrTimeout, and the rest is
 // done in the background. Again: nil.
 func (c *Conn) Close() error {
+	begun := time.Now()
 	c.mu.Lock()
 	managers := c.managers
 	c.managers = nil
@@ -110,11 +115,13 @@ func (c *Conn) Close() error {
 		all.Go(func() { _ = manager.Close() }) // it always answers nil
 	}
 	all.Wait()
-	return errorOf(context.Background(), "chat.Conn.Close", capi.CloseConn(c.handle, closeMS))
+	left := max(closeTime-time.Since(begun), time.Millisecond)
+	err := capi.CloseConn(c.handle, uint32(left.Milliseconds()))
+	return errorOf(context.Background(), "chat.Conn.Close", err)
 }
 
 // A close that takes longer goes on in the background.
-const closeMS = 2000
+const closeTime = 2 * time.Second
 
 // during calls a function that waits in C, and ends it when ctx ends.
 func during(ctx context.Context, call func(cancel uint64) *capi.Error) *capi.Error {

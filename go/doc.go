@@ -83,8 +83,8 @@
 //   - Of a stream that exists Open sets only how long it keeps messages; what its operator has set
 //     otherwise stays.
 //   - A body that is not UTF-8 is an error.
-//   - Envelope.Thread is the thread of the subject that a message is stored under, and what is stored
-//     under a subject that is no thread's is no message. LastActivity is by the server's clock.
+//   - Envelope.Thread is the thread of the subject that a message is stored under; what is stored
+//     under a subject that is no thread's is no message.
 //   - A request whose handler has failed is told so at once where both ends are libchat's.
 //   - An error of Send that says "the message may be stored" is to be believed: see Sending.
 //

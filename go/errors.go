@@ -132,7 +132,7 @@ func (e *Error) Is(target error) bool {
 		return e.cause == nil && (e.Code == ErrTimeout || e.Code == ErrOutcomeUnknown)
 	}
 	text := target.Error()
-	return text == e.matches || slices.Contains(natsTexts[e.Code], text)
+	return text != "" && (text == e.matches || slices.Contains(natsTexts[e.Code], text))
 }
 
 // errorOf says a failure of libchat as an error of `op`; nil for nil.
@@ -158,7 +158,7 @@ func errorOf(ctx context.Context, op string, failed *capi.Error) error {
 		e.cause = ctx.Err()
 	}
 	if e.Code == ErrCancelled && e.cause == context.DeadlineExceeded {
-		e.Code = ErrTimeout
+		e.Code, e.Message = ErrTimeout, "the context's deadline has passed"
 	}
 	return e
 }

@@ -30,9 +30,9 @@ func MaxBytes(bytes uint64) HistoryOption {
 }
 
 // Before has StartLast end before a place, for reading backwards: [Message.Cursor] of the oldest
-// message read so far.
+// message read so far. Only with StartLast.
 func Before(cursor Cursor) HistoryOption {
-	return historyOption(func(options *capi.HistoryOptions) { options.Start.Cursor = cursor.place })
+	return historyOption(func(options *capi.HistoryOptions) { options.Before = cursor.place })
 }
 
 // History reads past messages of thread, up to the stream's end as it is at the call; by default
@@ -51,15 +51,8 @@ func (m *Manager) History(
 	for _, option := range options {
 		option.history(&given)
 	}
-	if last := given.Start.Limit; given.Start.Kind == capi.StartLast {
-		if last == 0 {
-			return History{}, &Error{
-				Code: ErrInvalidArgument, Op: "chat.History", Message: "StartLast: 0 messages",
-			}
-		}
-		if given.Limit == 0 || last < uint64(given.Limit) {
-			given.Limit = uint32(min(last, math.MaxUint32))
-		}
+	if wrong := settle(&given); wrong != "" {
+		return History{}, &Error{Code: ErrInvalidArgument, Op: "chat.History", Message: wrong}
 	}
 	var page History
 	var found []capi.Event
@@ -81,4 +74,24 @@ func (m *Manager) History(
 		}
 	}
 	return page, nil
+}
+
+// settle says what of the options does not go together, and puts StartLast's parts where C has
+// them.
+func settle(given *capi.HistoryOptions) (wrong string) {
+	last := given.Start.Limit
+	switch {
+	case given.Start.Kind != capi.StartLast:
+		if given.Before != (capi.Cursor{}) {
+			return "Before: without StartLast"
+		}
+		return ""
+	case last == 0:
+		return "StartLast: 0 messages"
+	}
+	given.Start.Cursor = given.Before
+	if given.Limit == 0 || last < uint64(given.Limit) {
+		given.Limit = uint32(min(last, math.MaxUint32))
+	}
+	return ""
 }

@@ -24,13 +24,16 @@ var levels = [...]slog.Level{
 
 // SetLogger has libchat's log written by l, up to the level that l has now; nil ends it, as it is
 // at the start. It is for the whole process. Lines hold no body and no secret. Where l is too slow,
-// lines are left out, and that is said.
+// lines are left out, and that is said. It waits until what was logged is written: the handler of l
+// must not call it.
 func SetLogger(l *slog.Logger) error {
 	logging.Lock()
 	defer logging.Unlock()
 	logger.Store(l)
 	if logPipe != nil {
-		capi.SetLog(-1, 0)
+		if status := capi.SetLog(-1, 0); status != capi.OK {
+			return logFailed(status)
+		}
 		logPipe.close()
 		logPipe = nil
 	}
@@ -47,16 +50,25 @@ func SetLogger(l *slog.Logger) error {
 		return nil
 	}
 	p, err := newPipe(func(note capi.Note) { write(l, note) })
-	if err == nil {
-		// libchat may hold a lock while it logs: it must not wait.
-		err = syscall.SetNonblock(p.fd, true)
-	}
 	if err != nil {
 		return &Error{Code: ErrSystem, Op: "chat.SetLogger", Message: err.Error(), cause: err}
 	}
+	// libchat may hold a lock while it logs: it must not wait.
+	if err := syscall.SetNonblock(p.fd, true); err != nil {
+		p.close()
+		return &Error{Code: ErrSystem, Op: "chat.SetLogger", Message: err.Error(), cause: err}
+	}
+	if status := capi.SetLog(p.fd, levelMax); status != capi.OK {
+		p.close()
+		return logFailed(status)
+	}
 	logPipe = p
-	capi.SetLog(p.fd, levelMax)
 	return nil
+}
+
+func logFailed(status capi.Status) error {
+	message := "libchat refuses a change of its log"
+	return &Error{Code: Code(status), Op: "chat.SetLogger", Message: message}
 }
 
 // write writes one line.

@@ -58,13 +58,16 @@ func (c *Conn) Open(
 func (c *Conn) open(
 	ctx context.Context, op, project, agent string, options OpenOptions,
 ) (*Manager, error) {
+	if options.MaxSubscribers < 0 {
+		return nil, &Error{Code: ErrInvalidArgument, Op: op, Message: "MaxSubscribers: below 0"}
+	}
 	given := capi.OpenOptions{
 		Project:           project,
 		Agent:             agent,
 		SetRetention:      options.SetRetention,
 		MaxRetentionAgeNS: options.MaxRetentionAge.Nanoseconds(),
 		BindOnly:          options.BindOnly,
-		MaxSubscribers:    uint32(min(max(options.MaxSubscribers, 0), math.MaxUint32)),
+		MaxSubscribers:    uint32(min(int64(options.MaxSubscribers), math.MaxUint32)),
 		TimeoutMS:         timeoutMS(ctx, 0),
 	}
 	m := &Manager{
@@ -106,23 +109,27 @@ func (m *Manager) Close() error {
 }
 
 func (m *Manager) close() {
-	m.closed.Store(true)
+	m.mu.Lock()
+	m.closed.Store(true) // and no pump begins from here on
+	m.mu.Unlock()
 	close(m.done)
 	m.conn.mu.Lock()
 	delete(m.conn.managers, m)
 	m.conn.mu.Unlock()
-	if capi.CloseManager(m.handle, closeMS) == nil {
-		m.ended()
-		return
-	}
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		capi.CloseManager(m.handle, capi.Infinite)
-		m.ended()
+		m.giveBack()
 	}()
+	select {
+	case <-ended:
+	case <-time.After(closeTime):
+	}
 }
 
-// ended gives back what is left once libchat tells nothing any more.
-func (m *Manager) ended() {
+// giveBack gives back what is left once libchat tells nothing any more.
+func (m *Manager) giveBack() {
 	m.pumps.Wait()
 	m.sends.close()
 	m.mu.Lock()
@@ -131,9 +138,20 @@ func (m *Manager) ended() {
 	if notes != nil {
 		notes.close()
 	}
-	if m.ownsConn && capi.CloseConn(m.conn.handle, closeMS) != nil {
-		go capi.CloseConn(m.conn.handle, capi.Infinite)
+	if m.ownsConn {
+		capi.CloseConn(m.conn.handle, capi.Infinite)
 	}
+}
+
+// pump runs what fills a channel, unless the manager is closed.
+func (m *Manager) pump(run func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed.Load() {
+		return false
+	}
+	m.pumps.Go(run)
+	return true
 }
 
 // Project is the project's name.

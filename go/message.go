@@ -59,7 +59,7 @@ func (h Headers) Get(name string) string {
 	return ""
 }
 
-// Set gives name one value.
+// Set gives name one value; h must not be nil, as the Headers of a message without any are.
 func (h Headers) Set(name, value string) { h[name] = []string{value} }
 
 // Keys lists the names.
@@ -164,7 +164,7 @@ type Reset struct{ Cursor Cursor }
 // Malformed says that what is stored at Cursor is no message: another program wrote it.
 type Malformed struct{ Cursor Cursor }
 
-// Stalled says that there was no source for 10 s, and what a call would answer now; nothing is lost.
+// Stalled says that there was no source for 10 s, and what a call would answer; nothing is lost.
 type Stalled struct{ Reason Code }
 
 // Resumed says that there is a source again.

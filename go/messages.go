@@ -11,9 +11,9 @@ import (
 
 // Messages tells the messages of thread, once each and in stream order. The watch is set up when
 // Messages is called: with StartNew, the default, it tells what is stored after Messages has
-// returned. Range over it once. It ends when ctx ends or the loop is left, with [ErrClosed] when
-// the manager is closed, and at once with an error when it could not be set up: ErrTimeout,
-// ErrTooManySubscribers, ErrNotFound, ErrUnauthorized.
+// returned. Range over it once; it is live before that, too. It ends when ctx ends or the loop is
+// left, with [ErrClosed] when the manager is closed, and at once with an error when it could not be
+// set up: ErrTimeout, ErrTooManySubscribers, ErrNotFound, ErrUnauthorized.
 //
 // Gaps and the like are counted ([Manager.Stats]), logged and passed over; [Manager.Events] tells
 // them.
@@ -113,7 +113,7 @@ func (m *Manager) follow(
 		defer unlink()
 		for {
 			event, err := r.next()
-			if err == errStopped || !yield(event, err) || err != nil {
+			if err == errStopped || ctx.Err() != nil || !yield(event, err) || err != nil {
 				return
 			}
 		}

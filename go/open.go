@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"libchat.example/chat/internal/capi"
 )
 
 // Config says who opens what, for [Open].
@@ -85,10 +87,23 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 	if err := checkOriginal(stream, cfg); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+	}
 	conn := cfg.Conn
 	if conn == nil {
+		servers := cfg.servers()
+		if servers == "" {
+			return nil, &Error{
+				Code: ErrDisconnected, Op: op, Retryable: true,
+				Message: "Config.Nats is not connected, and names no server",
+				Hint:    "wait until it is, or give Config.URL or Config.Conn",
+			}
+		}
 		var err error
-		conn, err = connect(ctx, op, ConnectOptions{Servers: []string{cfg.servers()}})
+		conn, err = connect(ctx, op, ConnectOptions{Servers: []string{servers}})
 		if err != nil {
 			return nil, inOriginalWords(err)
 		}
@@ -100,7 +115,7 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 	})
 	if err != nil {
 		if cfg.Conn == nil {
-			_ = conn.Close() // the error to tell is the one above
+			go capi.CloseConn(conn.handle, capi.Infinite)
 		}
 		return nil, inOriginalWords(err)
 	}

@@ -3,6 +3,7 @@ package chat
 import (
 	"os"
 	"syscall"
+	"time"
 
 	"libchat.example/chat/internal/capi"
 )
@@ -17,6 +18,9 @@ type ready struct {
 func newReady(fd uintptr) (*ready, *capi.Error) {
 	file := os.NewFile(fd, "libchat")
 	wait, err := file.SyscallConn()
+	if err == nil {
+		err = file.SetReadDeadline(time.Time{}) // refused where the poller could not take it
+	}
 	if err != nil {
 		file.Close()
 		return nil, &capi.Error{Status: capi.System, Message: err.Error()}

@@ -126,10 +126,14 @@ func (s *Sending) Done() <-chan struct{} { return s.done }
 func (s *Sending) Wait(ctx context.Context) (Receipt, error) {
 	select {
 	case <-s.done:
-		return s.receipt, s.err
 	case <-ctx.Done():
-		return Receipt{}, ctx.Err()
+		select {
+		case <-s.done: // both: what it came to counts
+		default:
+			return Receipt{}, ctx.Err()
+		}
 	}
+	return s.receipt, s.err
 }
 
 // finish waits for the end, which the send's own context hastens.
@@ -208,6 +212,11 @@ func (m *Manager) begin(
 	if m.closed.Load() {
 		return nil, ErrClosed
 	}
+	if ctx.Err() != nil {
+		return nil, errorOf(ctx, op, &capi.Error{
+			Status: capi.Cancelled, Message: "the context had ended before the call: nothing was sent",
+		})
+	}
 	s := &Sending{ctx: ctx, op: op, done: make(chan struct{})}
 	select {
 	case s.slot = <-m.sends.free:
@@ -248,6 +257,7 @@ func (s *sends) begin(sending *Sending, given *capi.Sending) (err *capi.Error) {
 	}
 	s.underWay[sending.slot].Store(sending)
 	if err = capi.Send(s.manager, sending.slot, given, sending.token); err != nil {
+		s.underWay[sending.slot].Store(nil)
 		s.free <- sending.slot
 	}
 	return err

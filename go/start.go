@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"math"
 	"time"
 
 	"libchat.example/chat/internal/capi"
@@ -16,14 +17,8 @@ type HistoryOption interface{ history(*capi.HistoryOptions) }
 // Start says where a watch or a history begins.
 type Start struct{ from capi.Start }
 
-func (s Start) watch(options *capi.WatchOptions) { options.Start = s.from }
-func (s Start) history(options *capi.HistoryOptions) {
-	before := options.Start.Cursor // should Before have been given first
-	options.Start = s.from
-	if s.from.Kind == capi.StartLast {
-		options.Start.Cursor = before
-	}
-}
+func (s Start) watch(options *capi.WatchOptions)     { options.Start = s.from }
+func (s Start) history(options *capi.HistoryOptions) { options.Start = s.from }
 
 // StartNew begins with what is stored after the call: the default of a watch.
 func StartNew() Start { return Start{} }
@@ -39,7 +34,14 @@ func StartAfter(cursor Cursor) Start {
 
 // StartTime begins with the first message stored at that time or later, by the server's clock.
 func StartTime(t time.Time) Start {
-	return Start{capi.Start{Kind: capi.StartTime, TimeNS: t.UnixNano()}}
+	ns := t.UnixNano()
+	switch { // what an int64 does not hold
+	case t.Before(time.Unix(0, math.MinInt64)):
+		ns = math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		ns = math.MaxInt64
+	}
+	return Start{capi.Start{Kind: capi.StartTime, TimeNS: ns}}
 }
 
 // StartLast begins with the last n messages.

@@ -59,7 +59,7 @@ func (m *Manager) ThreadsForAgent(
 ) ([]ThreadSummary, error) {
 	assert(ctx != nil, "chat.ThreadsForAgent: ctx is nil")
 	assert(agentID != "", "chat.ThreadsForAgent: agentID is empty")
-	most := uint32(min(max(maxThreads, 0), math.MaxUint32))
+	most := uint32(min(max(int64(maxThreads), 0), math.MaxUint32))
 	return m.list(ctx, "chat.ThreadsForAgent", func(cancel uint64, timeoutMS uint32) (
 		[]capi.ThreadSummary, *capi.Error,
 	) {

@@ -47,30 +47,39 @@ func (m *Manager) channel(
 		return out
 	}
 	out := make(chan Envelope, 16)
-	m.pumps.Go(func() {
+	fill := func() {
 		defer close(out)
 		defer r.close()
 		defer context.AfterFunc(ctx, r.stop)()
-		for {
-			event, err := r.next()
-			if err != nil {
-				if err != errStopped && err != ErrClosed {
-					report(slog.LevelWarn, "a watch has ended", "error", err)
-				}
-				return
-			}
-			if event.Kind != capi.EventMessage {
-				passedOver(event)
-				continue
-			}
-			select {
-			case out <- envelopeOf(event):
-			case <-ctx.Done():
-				return
-			case <-m.done:
-				return
-			}
-		}
-	})
+		m.fill(ctx, out, r)
+	}
+	if !m.pump(fill) {
+		r.close()
+		close(out)
+	}
 	return out
+}
+
+// fill sends the messages that r reads, until one of the three ends.
+func (m *Manager) fill(ctx context.Context, out chan<- Envelope, r *reader) {
+	for {
+		event, err := r.next()
+		if err != nil {
+			if err != errStopped && err != ErrClosed {
+				report(slog.LevelWarn, "a watch has ended", "error", err)
+			}
+			return
+		}
+		if event.Kind != capi.EventMessage {
+			passedOver(event)
+			continue
+		}
+		select {
+		case out <- envelopeOf(event):
+		case <-ctx.Done():
+			return
+		case <-m.done:
+			return
+		}
+	}
 }

@@ -98,5 +98,6 @@ func TakeSent(manager uint64, room *Ends, told func(Sent)) (Status, *Error) {
 			Duplicate: from.receipt.duplicate != 0,
 		})
 	}
+	clear(room[:count]) // Go shall not keep addresses of what is freed
 	return Status(status), take(status, err)
 }

@@ -149,6 +149,7 @@ func TakeEvents(watch uint64, max int, to []Event) ([]Event, Status, *Error) {
 
 // HistoryOptions is libchat_history_options.
 type HistoryOptions struct {
+	Before           Cursor // set by whoever reads backwards, who puts it into Start
 	Thread           string
 	Start            Start
 	MaxBytes         uint64
@@ -204,6 +205,7 @@ func eventsOut(events *C.libchat_events, to []Event) []Event {
 		for i := range read[:count] {
 			to = append(to, eventOut(&read[i]))
 		}
+		clear(read[:count]) // Go shall not keep addresses of what is freed
 		if first += count; count < len(read) {
 			return to
 		}
