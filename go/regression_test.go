@@ -131,6 +131,7 @@ func TestALoopTellsNothingAfterTheEndOfItsContext(t *testing.T) {
 	ana := open(t, "ana")
 	send(t, ana, "plan", "1", "2", "3", "4", "5", "6")
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	told := 0
 	for _, err := range ana.Messages(ctx, "plan", chat.StartAll()) {
 		check(t, err)
