@@ -69,7 +69,7 @@ func TestLibchatsOwnLinesNameWhoSpeaks(t *testing.T) {
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	check(t, chat.SetLogger(logger))
 	defer chat.SetLogger(nil)
-	server.restart(t)
+	server.Restart(t)
 	for ctx := within(t, 20*time.Second); !strings.Contains(log.String(), "target=libchat"); {
 		check(t, ctx.Err())
 	}

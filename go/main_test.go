@@ -2,21 +2,18 @@ package chat_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"libchat.example/chat"
 	"libchat.example/chat/internal/capi"
+	"libchat.example/chat/internal/chattest"
 )
 
 // The server of all tests; each opens a project of its own.
@@ -67,63 +64,17 @@ func openAt(t testing.TB, url, agent string) *chat.Manager {
 }
 
 // server is one of a test's own, which can be frozen.
-type server struct {
-	folder, url string
-	pid         int
-}
+type server struct{ *chattest.Server }
 
-func startServer(t testing.TB) *server {
+func startServer(t testing.TB) server {
 	t.Helper()
-	s := &server{folder: t.TempDir()}
-	s.start(t)
-	t.Cleanup(func() {
-		s.thaw(t)
-		check(t, chat.StopLocalServer(s.folder))
-	})
-	return s
+	return server{chattest.Start(t)}
 }
 
-func (s *server) start(t testing.TB) {
+func (s server) open(t testing.TB, agent string) *chat.Manager {
 	t.Helper()
-	url, err := chat.StartLocalServer(s.folder)
-	check(t, err)
-	text, err := os.ReadFile(filepath.Join(s.folder, ".libchat", "hub.json"))
-	check(t, err)
-	var hub struct{ Pid int }
-	check(t, json.Unmarshal(text, &hub))
-	s.url, s.pid = url, hub.Pid
+	return openAt(t, s.URL, agent)
 }
-
-// restart kills the server, and starts it on the same port.
-func (s *server) restart(t testing.TB) {
-	t.Helper()
-	check(t, syscall.Kill(s.pid, syscall.SIGKILL))
-	s.start(t)
-}
-
-func (s *server) open(t testing.TB, agent string) *chat.Manager {
-	t.Helper()
-	return openAt(t, s.url, agent)
-}
-
-// freeze returns when every thread of the server stands still.
-func (s *server) freeze(t testing.TB) {
-	t.Helper()
-	check(t, syscall.Kill(s.pid, syscall.SIGSTOP))
-	for ctx := within(t, 20*time.Second); ; check(t, ctx.Err()) {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.pid))
-		check(t, err)
-		runs := func(thread string) bool {
-			stat, err := os.ReadFile(thread)
-			return err == nil && !strings.Contains(string(stat), ") T ")
-		}
-		if !slices.ContainsFunc(threads, runs) {
-			return
-		}
-	}
-}
-
-func (s *server) thaw(t testing.TB) { check(t, syscall.Kill(s.pid, syscall.SIGCONT)) }
 
 func check(t testing.TB, err error) {
 	t.Helper()

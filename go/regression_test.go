@@ -153,7 +153,7 @@ func TestAnErrorMatchesNoEmptyText(t *testing.T) {
 func TestADeadlineIsToldAsOne(t *testing.T) {
 	server := startServer(t)
 	ana := server.open(t, "ana")
-	server.freeze(t)
+	server.Freeze(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := ana.Ask(ctx, "ben", nil)

@@ -145,7 +145,7 @@ func TestASendToAFrozenServerEndsWithItsContextAndSaysThatItIsUnknown(t *testing
 	server := startServer(t)
 	ana := server.open(t, "ana")
 	check(t, ana.Send(t.Context(), "plan", "before"))
-	server.freeze(t)
+	server.Freeze(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
@@ -158,7 +158,7 @@ func TestASendToAFrozenServerEndsWithItsContextAndSaysThatItIsUnknown(t *testing
 		!errors.Is(err, context.DeadlineExceeded) || failure.ID != receipt.ID || receipt.ID == "" {
 		t.Fatalf("%v, receipt %+v", err, receipt)
 	}
-	server.thaw(t)
+	server.Thaw(t)
 	_, err = ana.SendMessage(t.Context(), chat.Outgoing{Thread: "plan", Body: "x", ID: receipt.ID})
 	check(t, err)
 	page, err := ana.History(t.Context(), "plan")
@@ -169,7 +169,7 @@ func TestASendToAFrozenServerEndsWithItsContextAndSaysThatItIsUnknown(t *testing
 func TestACancelledContextEndsSendsThatNobodyWaitsFor(t *testing.T) {
 	server := startServer(t)
 	ana := server.open(t, "ana")
-	server.freeze(t)
+	server.Freeze(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var under []*chat.Sending
 	for range 100 {
@@ -192,7 +192,7 @@ func TestACancelledContextEndsSendsThatNobodyWaitsFor(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	server.thaw(t)
+	server.Thaw(t)
 	// Their tokens serve no other send.
 	for range 200 {
 		check(t, ana.Send(within(t, 20*time.Second), "review", "x"))
@@ -202,7 +202,7 @@ func TestACancelledContextEndsSendsThatNobodyWaitsFor(t *testing.T) {
 func TestACloseEndsWhatIsUnderWay(t *testing.T) {
 	server := startServer(t)
 	ana := server.open(t, "ana")
-	server.freeze(t)
+	server.Freeze(t)
 	s, err := ana.SendAsync(t.Context(), chat.Outgoing{Thread: "plan", Body: "x"})
 	check(t, err)
 	begin := time.Now()

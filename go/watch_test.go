@@ -186,7 +186,7 @@ func watches(t testing.TB, m *chat.Manager, want uint64) {
 
 func TestAWatchThatCannotBeSetUpSaysWhy(t *testing.T) {
 	server := startServer(t)
-	conn, err := chat.Connect(t.Context(), chat.ConnectOptions{Servers: []string{server.url}})
+	conn, err := chat.Connect(t.Context(), chat.ConnectOptions{Servers: []string{server.URL}})
 	check(t, err)
 	defer conn.Close()
 	ana, err := conn.Open(t.Context(), project(t), "ana", chat.OpenOptions{MaxSubscribers: 1})

@@ -53,7 +53,7 @@ func TestASendWithoutADeadlineTakes5SecondsAtMost(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	m := server.open(t, "ana")
-	server.freeze(t)
+	server.Freeze(t)
 	begin := time.Now()
 	err := m.Send(context.Background(), "plan", "x")
 	if took := time.Since(begin); took < 4*time.Second || took > 100*time.Second {

@@ -127,7 +127,7 @@ func TestAWatchThatTheServerDoesNotAnswerIsAClosedChannelAfter5Seconds(t *testin
 	t.Parallel()
 	server := startServer(t)
 	m := server.open(t, "ana")
-	server.freeze(t)
+	server.Freeze(t)
 	begin := time.Now()
 	for _, channel := range watchMany(t, m, context.Background(), 200) {
 		same(t, isClosed(channel), true)

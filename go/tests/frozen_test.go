@@ -43,9 +43,9 @@ func TestACancelledCallOnAFrozenServerReturnsAtOnceAndLeavesNothing(t *testing.T
 	server := startServer(t)
 	m := server.open(t, "ana")
 	check(t, m.Send(t.Context(), "plan", "x"))
-	server.freeze(t)
+	server.Freeze(t)
 	round := func() {
-		for _, w := range waitingsOf(t, m, server.url) {
+		for _, w := range waitingsOf(t, m, server.URL) {
 			err := cancelMid(t, w.in, w.call)
 			if !errors.Is(err, context.Canceled) || errors.Is(err, chat.ErrOutcomeUnknown) ||
 				w.text != "" && err.Error() != w.text {
@@ -106,7 +106,7 @@ func waitingsOf(t testing.TB, m *chat.Manager, url string) []waiting {
 func TestAFrozenServerHoldsUpNoWatchOfAnother(t *testing.T) {
 	server := startServer(t)
 	m, other := server.open(t, "ana"), open(t, "ben")
-	server.freeze(t)
+	server.Freeze(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for range 100 {
@@ -132,7 +132,7 @@ func TestACancelledSendOnAFrozenServerSaysTheTruthAndLeavesNothing(t *testing.T)
 	server := startServer(t)
 	m := server.open(t, "ana")
 	check(t, m.Send(t.Context(), "plan", "first"))
-	server.freeze(t)
+	server.Freeze(t)
 	before := levelNow(t)
 	isUnknown := map[string]bool{}
 	cancelled := func(thread, body string) {
@@ -158,7 +158,7 @@ func TestACancelledSendOnAFrozenServerSaysTheTruthAndLeavesNothing(t *testing.T)
 		cancelled("plan", body)
 		same(t, isUnknown[body], false)
 	}
-	server.thaw(t)
+	server.Thaw(t)
 	_, err = other.Wait(within(t, 20*time.Second))
 	check(t, err)
 	backTo(t, before)
@@ -219,6 +219,6 @@ func TestAListCutByItsDeadlineIsAnError(t *testing.T) {
 	}
 	t.Logf("%d lists were cut", cut)
 	same(t, try(time.Minute), 0)
-	server.freeze(t)
+	server.Freeze(t)
 	same(t, try(100*time.Millisecond), len(lists))
 }

@@ -4,16 +4,13 @@ package tests
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"libchat.example/chat"
+	"libchat.example/chat/internal/chattest"
 )
 
 // The server of most tests; each opens a project of its own.
@@ -100,66 +98,20 @@ func stream(t testing.TB, nc *nats.Conn, project string) *jetstream.StreamInfo {
 	return found.CachedInfo()
 }
 
-// server is one of a test's own, which can be frozen and stopped.
-type server struct {
-	url, folder string
-	pid         int
-}
+// server is one of a test's own, which can be frozen.
+type server struct{ *chattest.Server }
 
-func startServer(t testing.TB) *server {
+func startServer(t testing.TB) server {
 	t.Helper()
-	s := &server{folder: t.TempDir()}
-	s.start(t)
-	t.Cleanup(func() {
-		s.thaw(t)
-		check(t, chat.StopLocalServer(s.folder))
-	})
-	return s
+	return server{chattest.Start(t)}
 }
 
-func (s *server) start(t testing.TB) {
-	t.Helper()
-	url, err := chat.StartLocalServer(s.folder)
-	check(t, err)
-	text, err := os.ReadFile(filepath.Join(s.folder, ".libchat", "hub.json"))
-	check(t, err)
-	var hub struct{ Pid int }
-	check(t, json.Unmarshal(text, &hub))
-	s.url, s.pid = url, hub.Pid
-}
-
-func (s *server) open(t testing.TB, agent string) *chat.Manager {
+func (s server) open(t testing.TB, agent string) *chat.Manager {
 	t.Helper()
 	cfg := config(t, agent)
-	cfg.URL = s.url
+	cfg.URL = s.URL
 	return openWith(t, cfg)
 }
-
-// freeze returns when the last thread of the server stands still.
-func (s *server) freeze(t testing.TB) {
-	t.Helper()
-	check(t, syscall.Kill(s.pid, syscall.SIGSTOP))
-	for ctx := within(t, 20*time.Second); !s.isFrozen(t); {
-		check(t, ctx.Err())
-	}
-}
-
-func (s *server) isFrozen(t testing.TB) bool {
-	t.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.pid))
-	check(t, err)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		check(t, err)
-		// The state follows the name, which stands in brackets.
-		if !strings.Contains(string(text), ") T ") {
-			return false
-		}
-	}
-	return true
-}
-
-func (s *server) thaw(t testing.TB) { check(t, syscall.Kill(s.pid, syscall.SIGCONT)) }
 
 func check(t testing.TB, err error) {
 	t.Helper()

@@ -111,7 +111,7 @@ func Test1000SendsUnderWayHoldFewThreads(t *testing.T) {
 	}
 	server := startServer(t)
 	m, ctx := server.open(t, "ana"), within(t, time.Minute)
-	server.freeze(t)
+	server.Freeze(t)
 	var all sync.WaitGroup
 	for i := range 1000 {
 		all.Go(func() {
@@ -122,7 +122,7 @@ func Test1000SendsUnderWayHoldFewThreads(t *testing.T) {
 	}
 	underWay(t, "chat.(*Sending).finish", 1000)
 	checkThreads(t)
-	server.thaw(t)
+	server.Thaw(t)
 	all.Wait()
 	checkThreads(t)
 	threads, err := m.ListThreads(ctx)

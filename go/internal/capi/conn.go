@@ -11,7 +11,7 @@ type ConnOptions struct {
 	TLSCAFile, TLSCertFile, TLSKeyFile string
 	JSDomain, InboxPrefix              string
 	BufferBytes                        uint64
-	TimeoutMS, DispatchThreads         uint32
+	TimeoutMS                          uint32
 	TLSRequired, TLSFirst              bool
 }
 
@@ -20,24 +20,23 @@ func Connect(given ConnOptions, cancel uint64) (uint64, *Error) {
 	var t texts
 	defer t.free()
 	options := C.libchat_conn_options{
-		struct_size:      C.sizeof_libchat_conn_options,
-		servers:          t.optional("servers", given.Servers),
-		context:          t.optional("context", given.Context),
-		name:             t.optional("name", given.Name),
-		creds_file:       t.optional("creds file", given.CredsFile),
-		nkey_file:        t.optional("nkey file", given.NkeyFile),
-		user:             t.optional("user", given.User),
-		password:         t.optional("password", given.Password),
-		token:            t.optional("token", given.Token),
-		tls_ca_file:      t.optional("TLS CA file", given.TLSCAFile),
-		tls_cert_file:    t.optional("TLS certificate file", given.TLSCertFile),
-		tls_key_file:     t.optional("TLS key file", given.TLSKeyFile),
-		js_domain:        t.optional("JetStream domain", given.JSDomain),
-		inbox_prefix:     t.optional("inbox prefix", given.InboxPrefix),
-		cancel:           C.libchat_cancel(cancel),
-		buffer_bytes:     C.uint64_t(given.BufferBytes),
-		timeout_ms:       C.uint32_t(given.TimeoutMS),
-		dispatch_threads: C.uint32_t(given.DispatchThreads),
+		struct_size:   C.sizeof_libchat_conn_options,
+		servers:       t.optional("servers", given.Servers),
+		context:       t.optional("context", given.Context),
+		name:          t.optional("name", given.Name),
+		creds_file:    t.optional("creds file", given.CredsFile),
+		nkey_file:     t.optional("nkey file", given.NkeyFile),
+		user:          t.optional("user", given.User),
+		password:      t.optional("password", given.Password),
+		token:         t.optional("token", given.Token),
+		tls_ca_file:   t.optional("TLS CA file", given.TLSCAFile),
+		tls_cert_file: t.optional("TLS certificate file", given.TLSCertFile),
+		tls_key_file:  t.optional("TLS key file", given.TLSKeyFile),
+		js_domain:     t.optional("JetStream domain", given.JSDomain),
+		inbox_prefix:  t.optional("inbox prefix", given.InboxPrefix),
+		cancel:        C.libchat_cancel(cancel),
+		buffer_bytes:  C.uint64_t(given.BufferBytes),
+		timeout_ms:    C.uint32_t(given.TimeoutMS),
 	}
 	if given.TLSRequired {
 		options.flags |= C.LIBCHAT_TLS_REQUIRED
