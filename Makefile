@@ -7,8 +7,8 @@ export LIBCHAT_NATS_SERVER ?= $(CURDIR)/.venv/bin/nats-server
 # $(call check,COMMAND,REPAIR): runs COMMAND, and says how to repair what it finds.
 check = @echo '$(1)'; $(1) || { echo 'repair: $(2)' >&2; exit 1; }
 
-.PHONY: help build test test-python test-go test-long lint header wheel go-lib fuzz bench install \
-	demo clean tools
+.PHONY: help build test test-python test-go test-long lint header wheel go-lib faults fuzz bench \
+	install demo clean tools
 .DEFAULT_GOAL := help
 
 help: ## list what make can do
@@ -20,6 +20,7 @@ build: tools ## build the program: target/release/libchat
 test: lint ## check and test all that fits in a few minutes
 	cargo test --workspace --exclude libchat-python --all-targets
 	cargo test --workspace --exclude libchat-python --doc
+	scripts/faults short
 	@$(MAKE) --no-print-directory test-go test-python
 
 test-go: .venv/made ## test the Go package: race detector, checks of what goes to C, without Rust
@@ -29,7 +30,8 @@ test-python: .venv/made ## test the Python wheel, in clean environments outside 
 	PYTHON='$(PYTHON)' scripts/test-python $(PYTEST)
 
 test-long: export LIBCHAT_TEST_LONG = 1
-test-long: test ## the same with more rounds; here a missing tool is a failure
+test-long: export LIBCHAT_FUZZ_SECONDS ?= 600
+test-long: test faults fuzz ## the same with more rounds; here a missing tool is a failure
 
 lint: .venv/made ## check formatting, clippy, go vet, ruff, documentation, licences of dependencies
 	$(call check,cargo fmt --all --check,cargo fmt --all)
@@ -43,10 +45,11 @@ lint: .venv/made ## check formatting, clippy, go vet, ruff, documentation, licen
 	$(call check,scripts/go dev go/tests go vet ./...,$(VET_FIX))
 	$(call check,scripts/go dev examples/go go vet ./...,$(VET_FIX))
 	$(call check,scripts/go dev bench/go go vet ./...,$(VET_FIX))
+	$(call check,scripts/go dev tests/faults/agents/go go vet ./...,$(VET_FIX))
 
-GO_FILES = go examples/go bench/go
+GO_FILES = go examples/go bench/go tests/faults/agents/go
 VET_FIX = edit what is named above
-PY_FILES = --config python/ruff.toml --no-cache python examples/python bench/python
+PY_FILES = --config python/ruff.toml --no-cache python examples/python bench/python tests/faults/agents
 CLIPPY_FIX = cargo clippy --fix --allow-dirty --all-targets; the rest by hand, as it says above
 DOC_FIX = edit the doc comments named above, then: cargo doc --workspace --no-deps --lib
 DENY_FIX = cargo update -p CRATE to leave it; or say in deny.toml why it may stay
@@ -60,7 +63,10 @@ wheel: .venv/made ## build the Python wheel: target/wheels
 go-lib: .venv/made ## build the Go package for those without Rust: target/go-lib, a GOPROXY=file://
 	scripts/go-lib release target/go-lib
 
-fuzz: .venv/made ## hand the C boundary what no program should, LIBCHAT_FUZZ_SECONDS=300 for each of three
+faults: .venv/made ## break servers under agents in every language: the table, rivals, campaign, soak
+	scripts/faults long
+
+fuzz: .venv/made ## hand in what no program or server should, LIBCHAT_FUZZ_SECONDS=300 for each of seven
 	scripts/fuzz
 
 bench: .venv/made ## measure, beside rivals, and write bench/README.md

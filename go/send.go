@@ -14,7 +14,8 @@ type Outgoing struct {
 	// Body is text: UTF-8. With its envelope it must fit the server's limit, 1 MiB unless it was set.
 	Body string
 	// ID is an idempotency key of up to 64 bytes; "" draws 32 hex digits. What is sent twice under
-	// one id, within the stream's duplicate window (2 minutes by default), is stored once.
+	// one id, within the stream's duplicate window (2 minutes by default), is stored once. Where
+	// another message of the project has the id, the send fails with ErrConflict.
 	ID string
 	// ReplyTo is the ID of the message that this one answers.
 	ReplyTo string

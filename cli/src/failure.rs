@@ -161,7 +161,8 @@ impl Failure {
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         match self {
             Failure::Told(told) if json => {
-                tell(&format!("{}\n", json!({"error": told.to_json()})));
+                let line = json!({"error": told.to_json()}).to_string();
+                tell(&(plain::quiet(line) + "\n"));
                 ExitCode::from(told.exit)
             }
             Failure::Told(told) => {

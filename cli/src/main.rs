@@ -21,6 +21,7 @@ mod tail;
 mod threads;
 mod ask;
 mod answer;
+mod acl;
 
 use std::env;
 use std::io::IsTerminal;
@@ -83,6 +84,7 @@ enum Command {
     Threads(threads::Threads),
     Ask(ask::Ask),
     Answer(answer::Answer),
+    Acl(acl::Acl),
 }
 
 fn main() -> ExitCode {
@@ -117,6 +119,7 @@ impl Cli {
             Some(Command::Threads(threads)) => runtime.block_on(threads.run(&options)),
             Some(Command::Ask(ask)) => runtime.block_on(ask.run(&options)),
             Some(Command::Answer(answer)) => runtime.block_on(answer.run(&options)),
+            Some(Command::Acl(acl)) => acl.run(&options),
             None => {
                 let terminal = std::io::stdout().is_terminal();
                 options.json |= !terminal;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use crate::failure::Failure;
+use crate::plain;
 
 /// When to colour.
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -63,7 +64,7 @@ pub(crate) fn json_line(value: Value) -> String {
     if let (Value::Object(line), Value::Object(value)) = (&mut line, value) {
         line.extend(value);
     }
-    format!("{line}\n")
+    plain::quiet(line.to_string()) + "\n"
 }
 
 /// The columns of the terminal on standard output, if it is one.
@@ -79,5 +80,7 @@ mod tests {
     #[test]
     fn a_json_line_begins_with_its_schema() {
         assert_eq!(json_line(json!({"a": "x\ny"})), "{\"schema\":1,\"a\":\"x\\ny\"}\n");
+        let line = json_line(json!({"a": "\u{9b}2J\u{202e}é"}));
+        assert_eq!(line, "{\"schema\":1,\"a\":\"\\u009b2J\\u202eé\"}\n");
     }
 }

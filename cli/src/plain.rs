@@ -16,6 +16,22 @@ pub(crate) fn line(text: &str) -> String {
     strip(text, |c| matches!(c, '\n' | '\t' | '\u{2028}' | '\u{2029}').then_some(' '))
 }
 
+/// JSON that steers no terminal: the same to whoever reads it, with what would escaped. It can only
+/// stand within texts.
+pub(crate) fn quiet(json: String) -> String {
+    if !json.contains(steers) {
+        return json;
+    }
+    let mut quiet = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        match steers(c) {
+            true => quiet += &format!("\\u{:04x}", u32::from(c)),
+            false => quiet.push(c),
+        }
+    }
+    quiet
+}
+
 /// Drops control sequences whole and control characters one by one; `keep` says what stays of them.
 fn strip(text: &str, keep: impl Fn(char) -> Option<char>) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -25,13 +41,16 @@ fn strip(text: &str, keep: impl Fn(char) -> Option<char>) -> String {
             ESC => skip_sequence(&mut chars),
             '\u{9b}' => skip_parameters(&mut chars),
             '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => skip_string(&mut chars),
-            c if c.is_control() || steers_direction(c) || matches!(c, '\u{2028}' | '\u{2029}') => {
-                plain.extend(keep(c));
-            }
+            c if steers(c) => plain.extend(keep(c)),
             c => plain.push(c),
         }
     }
     plain
+}
+
+/// Whether a terminal does more with it than to show it.
+pub(crate) fn steers(c: char) -> bool {
+    c.is_control() || steers_direction(c) || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Marks that reorder or hide what follows them.

@@ -16,10 +16,10 @@ const INDENT: &str = "    ";
 /// Colours that read on light and on dark.
 const COLORS: [u8; 6] = [36, 32, 33, 35, 34, 31];
 
-/// RFC 3339, UTC.
+/// RFC 3339, UTC but where that would be before year 0 or after year 9999.
 pub(crate) fn time(time: OffsetDateTime) -> String {
     let utc = time.checked_to_offset(UtcOffset::UTC).unwrap_or(time);
-    utc.format(&Rfc3339).unwrap_or_default()
+    utc.format(&Rfc3339).or_else(|_| time.format(&Rfc3339)).unwrap_or_default()
 }
 
 pub(crate) fn message_json(message: &Message) -> Value {

@@ -3,7 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
 
 use crate::error::{Error, ErrorKind};
 
@@ -61,6 +65,16 @@ impl Login {
             "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
              -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
         )))
+    }
+
+    /// When it expired, as its JWT says, if it has.
+    pub(crate) fn expired_at(&self) -> Option<OffsetDateTime> {
+        let (Login::Creds(text) | Login::Jwt(text)) = self else { return None };
+        let jwt = text.reveal().lines().find(|line| line.starts_with("eyJ"))?;
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?;
+        let claims: Value = serde_json::from_slice(&claims).ok()?;
+        let time = OffsetDateTime::from_unix_timestamp(claims.get("exp")?.as_i64()?).ok()?;
+        (time <= OffsetDateTime::now_utc()).then_some(time)
     }
 
     /// From a file with a seed, which may have text around it.

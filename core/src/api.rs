@@ -109,7 +109,9 @@ impl Link {
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
                 Outcome::Reconnected | Outcome::Silence => {}
-                Outcome::Refused(error) => return Err(Failure::Failed(error)),
+                Outcome::Refused(error) | Outcome::Deaf(error) => {
+                    return Err(Failure::Failed(error));
+                }
                 Outcome::Cancelled => return Err(Failure::Failed(closed())),
             }
             if Instant::now() >= deadline {
@@ -153,8 +155,10 @@ fn jetstream_off(servers: &str) -> Error {
         .hint("start nats-server with -js, or run `libchat up`")
 }
 
+/// Where it is wrong, and not what stands there, as serde would say: it may be a peer's word.
 fn failed(verb: &str, cause: serde_json::Error) -> Failure {
+    let at = format!("line {}, column {}", cause.line(), cause.column());
     Failure::Failed(
-        Error::new(ErrorKind::Server, format!("{verb}: not the JSON expected")).because(cause),
+        Error::new(ErrorKind::Server, format!("{verb}: not the JSON expected")).because(at),
     )
 }

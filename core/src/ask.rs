@@ -29,6 +29,8 @@ const HELD_BYTES: usize = 8 << 20;
 /// How long requests that are on their way to a responder that has stopped are waited for.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 const CODE_MAX: usize = 64;
+/// What is kept of the text of a failed handler: an error goes to terminals and logs.
+const TEXT_MAX: usize = 64 << 10;
 
 /// What a responder answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,7 @@ pub(crate) async fn request(
     let payload = Bytes::copy_from_slice(payload);
     let mut slot = link.claim();
     link.ready(deadline).await?;
+    link.hears()?;
     let mut mark = link.mark();
     let publish = link.publish(subject, Some(slot.subject()), Some(headers), payload);
     timeout_at(deadline, publish).await.map_err(|_| link.unreachable())??;
@@ -62,7 +65,7 @@ pub(crate) async fn request(
             Outcome::Answer(message) => return read(subject, message),
             // Not sent again: nobody knows whether it was handled, and the answer may still come.
             Outcome::Reconnected => mark = link.mark(),
-            Outcome::Refused(error) => return Err(error),
+            Outcome::Refused(error) | Outcome::Deaf(error) => return Err(error),
             Outcome::Cancelled => return Err(closed_error()),
             Outcome::Silence => {
                 let seconds = options.timeout.as_secs_f64();
@@ -81,12 +84,21 @@ fn read(subject: &str, message: Message) -> Result<Reply, Error> {
     }
     let code = message.headers.as_ref().and_then(|it| it.get(ERROR_CODE));
     if let Some(code) = code {
-        let text = String::from_utf8_lossy(&message.payload).into_owned();
+        // Whoever answers may write there what libchat would not.
+        let code = if is_code(code.as_str()) { code.as_str() } else { "malformed" };
         let error = Error::new(ErrorKind::Remote, format!("request {subject}: the handler failed"));
-        return Err(error.remote(code.as_str()).because(text));
+        return Err(error.remote(code).because(failure_text(&message.payload)));
     }
     let headers = message.headers.as_ref().map_or_else(Headers::default, headers_of);
     Ok(Reply { payload: message.payload.into(), headers })
+}
+
+fn failure_text(payload: &[u8]) -> String {
+    let (head, cut) = match payload.get(..TEXT_MAX) {
+        Some(head) if payload.len() > TEXT_MAX => (head, "…"),
+        _ => (payload, ""),
+    };
+    format!("{}{cut}", String::from_utf8_lossy(head))
 }
 
 /// Requests on a subject, one by one, until it is dropped or stopped.
@@ -240,7 +252,7 @@ impl Listener {
         let headers = message.headers.as_ref();
         let takes_errors = headers.is_some_and(|it| it.get(TAKES_ERRORS).is_some());
         let link = self.link.clone();
-        let reply = message.reply.map(|it| it.into_string());
+        let reply = message.reply.map(|it| it.into_string()).filter(|it| takes_answers(it));
         let answer = reply.map(|reply| Answer { link, reply, takes_errors });
         let size = message.payload.len();
         self.held.fetch_add(size, Ordering::Relaxed);
@@ -252,6 +264,16 @@ impl Listener {
             _held: Held(self.held.clone(), size),
         }
     }
+}
+
+/// Whether an answer may go there. Who asks names the place, and who answers publishes with its own
+/// rights: an answer must be no request to the server, and nothing that a stream of ours stores.
+fn takes_answers(reply: &str) -> bool {
+    let commands = reply.starts_with('$') || reply.starts_with("chat.");
+    if commands {
+        tracing::warn!(reply, "a request wants its answer where it would do more: not answered");
+    }
+    !commands
 }
 
 impl Responder {
@@ -301,8 +323,9 @@ impl Request {
         &self.headers
     }
 
-    /// Answers. Whether the answer arrives is not known: nobody acknowledges it. Fails with
-    /// `TooLarge` for more than the server takes; the one who asks is told.
+    /// Answers. Whether the answer arrives is not known: nobody acknowledges it. Nothing is sent
+    /// to one who wants it where it would be a command to the server (`$…`) or be stored
+    /// (`chat.…`). Fails with `TooLarge` for more than the server takes; the one who asks is told.
     pub async fn reply(mut self, payload: impl AsRef<[u8]>) -> Result<(), Error> {
         let Some(answer) = self.answer.take() else { return Ok(()) };
         let payload = Bytes::copy_from_slice(payload.as_ref());
@@ -374,9 +397,13 @@ impl Answer {
     }
 }
 
-pub(crate) fn check_code(code: &str) -> Result<(), Error> {
+fn is_code(code: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if code.is_empty() || code.len() > CODE_MAX || !code.chars().all(word) {
+    !code.is_empty() && code.len() <= CODE_MAX && code.chars().all(word)
+}
+
+pub(crate) fn check_code(code: &str) -> Result<(), Error> {
+    if !is_code(code) {
         let text = format!("error code {code:?}: must be a word of at most {CODE_MAX} characters");
         return Err(Error::new(ErrorKind::InvalidArgument, text));
     }

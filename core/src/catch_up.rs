@@ -80,7 +80,7 @@ async fn read_on(shared: &Shared, tap: &Tap) -> bool {
         let start = standing.catching_up_to.map_or(0, |end| end.seq);
         reader.set_goal(standing.missed.max(start));
         let items = reader.next().await;
-        tap.queue.set_stalled(reader.stalled().cloned());
+        tap.queue.set_stalled(reader.health.stalled().cloned());
         for item in items {
             if !give_item(shared, tap, item).await {
                 return false;
@@ -119,8 +119,9 @@ async fn give_item(shared: &Shared, tap: &Tap, item: Item) -> bool {
         }
         Item::Stored(incarnation, stored) => {
             let cursor = stored.cursor(incarnation);
-            let rest = stream.project.subject_rest(&stored.subject).unwrap_or_default();
-            let matches = tap.filter.matches(rest);
+            // A stream may hold other subjects than the project's.
+            let rest = stream.project.subject_rest(&stored.subject);
+            let matches = rest.is_some_and(|rest| tap.filter.matches(rest));
             let parsed = stored.parse(&stream.project, incarnation);
             let entry = match &parsed {
                 _ if !matches || !tap.wants(&parsed) => None,

@@ -113,7 +113,8 @@ impl OpenOptions {
 #[derive(Clone, Debug)]
 pub struct SendOptions {
     /// Idempotency key, at most 64 bytes; `None` draws a fresh one. Sending twice under one id
-    /// within the stream's duplicate window (2 minutes by default) stores once.
+    /// within the stream's duplicate window (2 minutes by default) stores once. An id is the whole
+    /// project's: where another message has it, the send fails with `Conflict`.
     pub id: Option<String>,
     /// The id of the message this one answers.
     pub reply_to: Option<String>,

@@ -36,7 +36,12 @@ pub(crate) fn load(name: &str, env: &Environment) -> Result<Context, Error> {
             return Err(Error::new(ErrorKind::System, text).because(cause));
         }
     };
-    let file: File = serde_json::from_str(&text).map_err(|cause| malformed(&path, &cause))?;
+    read(&text, path, env)
+}
+
+/// Reads the text of the context that lies at `path`.
+pub(crate) fn read(text: &str, path: PathBuf, env: &Environment) -> Result<Context, Error> {
+    let file: File = serde_json::from_str(text).map_err(|cause| malformed(&path, &cause))?;
     let reader = Reader { file: &file, env, place: path.display().to_string() };
     reader.refuse_unsupported()?;
     let access = reader.access()?;

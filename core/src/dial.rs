@@ -1,17 +1,19 @@
 //! Turns what was given and found into a connected client with our settings.
 
+use std::fs;
 use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectErrorKind, Event};
+use async_nats::{Client, Event};
 use tokio::time::timeout;
 
 use crate::access::Login;
 use crate::discover::Resolved;
-use crate::error::{Error, ErrorKind, root};
+use crate::error::{Error, ErrorKind};
 use crate::random;
+use crate::unconnected::{Reason, explain};
 
 /// The longest pause between two attempts to reconnect.
 pub(crate) const MAX_DELAY: Duration = Duration::from_millis(250);
@@ -19,6 +21,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A pull asks for far fewer messages than this, so no subscription of ours overflows.
 const SUBSCRIPTION_CAPACITY: usize = 65_536;
+
+const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Where to connect, and how.
 pub(crate) struct Plan {
@@ -100,6 +104,13 @@ fn options(plan: &Plan) -> Result<async_nats::ConnectOptions, Error> {
         options = options.token(token.reveal().to_owned());
     }
     if let Some(file) = &resolved.tls_ca {
+        // Without one nobody would be trusted, and the server be blamed.
+        let holds_some = |text: Vec<u8>| text.windows(PEM.len()).any(|it| it == PEM);
+        if !fs::read(file).is_ok_and(holds_some) {
+            let why = format!("{} holds no certificate that can be read", file.display());
+            let hint = "it must be PEM, with certificates of authorities to trust";
+            return Err(failed(plan, ErrorKind::InvalidArgument).because(why).hint(hint));
+        }
         options = options.add_root_certificates(file.clone());
     }
     if let Some(certificate) = &resolved.tls_certificate {
@@ -136,23 +147,8 @@ fn end_task() -> Duration {
 }
 
 fn connect_error(plan: &Plan, cause: async_nats::ConnectError) -> Error {
-    let (kind, hint) = match cause.kind() {
-        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-            (ErrorKind::Unauthorized, "check user, password, token or credentials")
-        }
-        ConnectErrorKind::ServerParse => {
-            (ErrorKind::InvalidArgument, "an address reads nats://host:port")
-        }
-        ConnectErrorKind::Tls => (
-            ErrorKind::Disconnected,
-            "check the certificate authority and the certificate's host name",
-        ),
-        _ => {
-            let hint = "start one for this folder with `libchat up`, or name one in LIBCHAT_URL";
-            (ErrorKind::Disconnected, hint)
-        }
-    };
-    failed(plan, kind).because(root(&cause)).hint(hint)
+    let Reason { kind, text, hint } = explain(&cause, &plan.resolved.login);
+    failed(plan, kind).because(text).hint(hint)
 }
 
 /// Says every place that was looked at, unless the address was given.

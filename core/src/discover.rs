@@ -321,24 +321,30 @@ fn access_of_variables(env: &Environment, with_login: bool) -> Result<Access, Er
 
 /// The domain and the inbox prefix become parts of subjects.
 fn check_names(access: &Access) -> Result<(), Error> {
-    let token = |text: &str| {
-        let bad = |c: char| c.is_whitespace() || c.is_control() || "*>".contains(c);
-        !text.is_empty() && !text.contains(bad)
-    };
-    if let Some(domain) =
-        access.js_domain.as_ref().filter(|it| !token(&it.value) || it.value.contains('.'))
-    {
-        return Err(refused(&format!(
-            "{}: {:?} is not one subject token",
-            domain.from, domain.value
-        )));
+    if let Some(domain) = &access.js_domain {
+        check_domain(&domain.value, &domain.from)?;
     }
+    access.inbox_prefix.as_ref().map_or(Ok(()), |prefix| check_prefix(&prefix.value, &prefix.from))
+}
+
+pub(crate) fn check_domain(domain: &str, from: &str) -> Result<(), Error> {
+    if is_token(domain) && !domain.contains('.') {
+        return Ok(());
+    }
+    Err(refused(&format!("{from}: {domain:?} is not one subject token")))
+}
+
+pub(crate) fn check_prefix(prefix: &str, from: &str) -> Result<(), Error> {
     // The server cuts the connection over a protocol line of more than 4,096.
-    let fits = |prefix: &str| prefix.len() <= 1024 && prefix.split('.').all(token);
-    if let Some(prefix) = access.inbox_prefix.as_ref().filter(|it| !fits(&it.value)) {
-        return Err(refused(&format!("{}: {:?} is not a subject", prefix.from, prefix.value)));
+    if prefix.len() <= 1024 && prefix.split('.').all(is_token) {
+        return Ok(());
     }
-    Ok(())
+    Err(refused(&format!("{from}: {prefix:?} is not a subject")))
+}
+
+fn is_token(text: &str) -> bool {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || "*>".contains(c);
+    !text.is_empty() && !text.contains(bad)
 }
 
 fn refused(text: &str) -> Error {

@@ -95,7 +95,7 @@ fn variable_name(text: &str) -> (Option<&str>, &str) {
     ((!name.is_empty()).then_some(name), tail)
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 impl Environment {
     /// Surroundings of a test, all of them within `top`; the current folder is `below` it.
     pub(crate) fn of_test(top: &Path, below: &str, variables: &[(&str, &str)]) -> Environment {

@@ -52,6 +52,9 @@ pub(crate) async fn history(
             }
             return Ok(page.found);
         }
+        if let Some(error) = reader.health.refused() {
+            return Err(error.clone());
+        }
         items = timeout_at(deadline, reader.next()).await.map_err(|_| late(stream, &reader))?;
     }
 }
@@ -63,7 +66,7 @@ fn empty(next: Cursor) -> History {
 fn late(stream: &Stream, reader: &Reader) -> Error {
     let text = format!("read stream {} in time: came to {}", stream.name, reader.cursor());
     let error = Error::new(ErrorKind::Timeout, text);
-    match reader.reason() {
+    match reader.health.reason() {
         Some(cause) => error.because(cause.clone()),
         None => error.hint("give it more time, or a lower limit"),
     }

@@ -205,7 +205,7 @@ impl Hub {
 
     fn hand_out(self: &Arc<Hub>, items: Vec<Item>, reader: &mut Reader) {
         self.polling.store(reader.is_polling(), Ordering::Relaxed);
-        self.shared.counters.reopens.add(reader.take_reopens());
+        self.shared.counters.reopens.add(reader.health.take_reopens());
         let mut taps = self.shared.taps();
         let mut detached = Vec::new();
         let is_reset = items.iter().any(|item| matches!(item, Item::Reset(_)));
@@ -225,7 +225,7 @@ impl Hub {
             // A watch that comes now is covered, and must not hear of what has passed.
             self.opened.send_modify(|it| it.error = None);
         }
-        taps.stall(reader.stalled());
+        taps.stall(reader.health.stalled());
         let touched = taps.take_touched();
         drop(taps);
         touched.iter().for_each(|tap| tap.queue.announce());

@@ -63,6 +63,9 @@ async fn scan(
         if reader.horizon() >= end {
             return Ok(found);
         }
+        if let Some(error) = reader.health.refused() {
+            return Err(error.clone());
+        }
         items = timeout_at(deadline, reader.next()).await.map_err(|_| {
             let text = format!("read stream {} in time: came to {}", stream.name, reader.cursor());
             Error::new(ErrorKind::Timeout, text).hint("give it more time")

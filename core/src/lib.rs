@@ -79,6 +79,7 @@ mod context; // contexts of the `nats` program
 mod discover; // the order in which all these are asked
 
 // Transport: everything that touches the network.
+mod unconnected; // why connecting failed
 mod dial; // a connected client with our settings
 mod state; // what the connection is in
 mod mux; // one reply inbox for all requests
@@ -86,6 +87,7 @@ mod link; // connection state, publishes, requests
 mod api; // JetStream's API, asked until it answers
 mod stored; // a message as it lies in the stream
 mod stream; // the project's stream
+mod asked; // what a consumer was asked for
 mod pull; // one ephemeral consumer
 mod epoch; // is the stream still the one the cursor belongs to
 mod fault; // no source: since when, why, and when to try again
@@ -98,6 +100,8 @@ mod catch_up; // reads on for a watch that was left behind
 mod hub; // one live tail for all watches
 
 // Verbs.
+mod ack; // what is said to a publish
+mod lanes; // the order of sends
 mod send;
 mod watch;
 mod history;
@@ -108,9 +112,14 @@ mod ask;
 // Face.
 mod manager; // connection and manager: a table of contents
 mod nats_server; // finds and runs the official program
+mod acl; // what an agent may do, as that program's configuration
 mod local_server; // one for a folder
 pub mod bridge;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing; // what fuzzers hand in, and what must hold of it
 
+pub use acl::{AclOptions, Grant, Permissions, Responses, Role, acl};
 pub use ask::{Reply, Request, Responder};
 pub use cancel::Cancel;
 pub use config::{

@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, root};
 use crate::mux::{Mux, Slot};
 use crate::random;
 use crate::state::{Mark, Right, State};
+use crate::unconnected::expired;
 
 /// Until a stream says otherwise: a quarter of the server's default duplicate window.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -87,6 +88,8 @@ pub(crate) enum Outcome {
     Reconnected,
     /// The server refused the subject.
     Refused(Error),
+    /// The server refuses the subject that answers come on: none will tell.
+    Deaf(Error),
     Silence,
     Cancelled,
 }
@@ -95,9 +98,10 @@ impl Link {
     /// Connects, and keeps reconnecting until [`Link::close`].
     pub(crate) async fn connect(plan: Plan) -> Result<Arc<Link>, Error> {
         let inbox = format!("{}.{}", plan.inbox_prefix(), random::hex(11));
-        let state = Arc::new(watch::Sender::new(State::default()));
+        let mux = Mux::new(&inbox);
+        let state = Arc::new(watch::Sender::new(State::new(mux.subject())));
         let link = Link {
-            mux: Mux::new(&inbox),
+            mux,
             inbox,
             plan,
             state,
@@ -155,6 +159,11 @@ impl Link {
         self.state.borrow().is_up()
     }
 
+    /// Fails where no answer can come, as far as that is known.
+    pub(crate) fn hears(&self) -> Result<(), Error> {
+        self.state.borrow().deaf().map_or(Ok(()), Err)
+    }
+
     /// How many connections were made after the first.
     pub(crate) fn reconnects(&self) -> u64 {
         self.state.borrow().generation.saturating_sub(1)
@@ -182,10 +191,13 @@ impl Link {
 
     /// The error of a call that found no connection in time.
     pub(crate) fn unreachable(&self) -> Error {
-        let error = Error::new(
+        let mut error = Error::new(
             ErrorKind::Disconnected,
             format!("no connection to {}", self.plan.servers()),
         );
+        if let Some(hint) = expired(&self.plan.resolved.login) {
+            error = error.hint(hint);
+        }
         match self.state.borrow().last_error() {
             Some(cause) => error.because(cause.to_owned()),
             None => error,
@@ -321,6 +333,9 @@ impl Link {
                     if now.is_up() && now.generation != mark.generation {
                         return Outcome::Reconnected;
                     }
+                    if let Some(error) = now.deaf() {
+                        return Outcome::Deaf(error);
+                    }
                 }
                 () = &mut silence => return Outcome::Silence,
                 () = cancel.cancelled() => return Outcome::Cancelled,
@@ -338,6 +353,7 @@ impl Link {
         match self.outcome(&mut slot, &subject, mark, deadline, &self.closed).await {
             // A new connection has been told of every subscription before anything else.
             Outcome::Answer(_) | Outcome::Refused(_) | Outcome::Reconnected => Ok(()),
+            Outcome::Deaf(error) => Err(error),
             Outcome::Silence => {
                 let text = format!("{} did not confirm in time", self.servers());
                 Err(Error::new(ErrorKind::Timeout, text))

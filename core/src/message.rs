@@ -156,7 +156,8 @@ pub struct Receipt {
     pub id: String,
     /// Where it is stored; `None` when this agent may not read the stream's information.
     pub cursor: Option<Cursor>,
-    /// It was already stored under this id; the cursor is the first copy's.
+    /// It was already stored under this id, in this thread, by this agent or with this text; the
+    /// cursor is the first copy's.
     pub duplicate: bool,
 }
 

@@ -1,6 +1,6 @@
 //! One reply inbox for all requests of a connection: token in the subject, slot in a table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_nats::Message;
@@ -19,7 +19,17 @@ pub(crate) struct Mux {
 #[derive(Default)]
 struct Table {
     next: u64,
-    waiting: HashMap<u64, oneshot::Sender<Message>>,
+    waiting: HashMap<u64, Waiting>,
+}
+
+/// Answers beyond the first that a slot keeps, for one who does not take the first for an answer.
+const FURTHER: usize = 4;
+
+#[derive(Default)]
+struct Waiting {
+    /// `None` when the first answer has come.
+    first: Option<oneshot::Sender<Message>>,
+    further: VecDeque<Message>,
 }
 
 /// A place for answers to one request, however often it is sent. Dropping it forgets the token.
@@ -45,7 +55,7 @@ impl Mux {
         let mut table = self.table();
         table.next += 1;
         let token = table.next;
-        table.waiting.insert(token, sender);
+        table.waiting.insert(token, Waiting { first: Some(sender), ..Waiting::default() });
         drop(table);
         Slot { mux: self.clone(), token, answer }
     }
@@ -53,11 +63,14 @@ impl Mux {
     /// Hands `message` to whoever waits for it; an answer nobody waits for any more is dropped.
     pub(crate) fn deliver(&self, message: Message) {
         let token = message.subject.strip_prefix(&self.prefix);
-        let token = token.and_then(|hex| u64::from_str_radix(hex, 16).ok());
-        let waiting = token.and_then(|token| self.table().waiting.remove(&token));
-        if let Some(sender) = waiting {
+        let Some(token) = token.and_then(|hex| u64::from_str_radix(hex, 16).ok()) else { return };
+        let mut table = self.table();
+        let Some(waiting) = table.waiting.get_mut(&token) else { return };
+        match waiting.first.take() {
             // The receiver may have given up between the look-up and here.
-            let _ = sender.send(message);
+            Some(first) => drop(first.send(message)),
+            None if waiting.further.len() < FURTHER => waiting.further.push_back(message),
+            None => {}
         }
     }
 
@@ -84,11 +97,17 @@ impl Slot {
             .map_err(|_| Error::new(ErrorKind::Closed, "the connection is closed"))
     }
 
-    /// Makes room for another answer, after one was taken or when the request is sent again.
+    /// Makes room for another answer, after one was taken; it may have come already.
     pub(crate) fn arm(&mut self) {
         let (sender, answer) = oneshot::channel();
         self.answer = answer;
-        self.mux.table().waiting.insert(self.token, sender);
+        let mut table = self.mux.table();
+        let waiting = table.waiting.entry(self.token).or_default();
+        match waiting.further.pop_front() {
+            // Its receiver is ours.
+            Some(message) => drop(sender.send(message)),
+            None => waiting.first = Some(sender),
+        }
     }
 }
 
@@ -125,6 +144,13 @@ mod tests {
         first.arm();
         mux.deliver(message(first.subject()));
         first.answer().await.expect("armed again");
+        for _ in 0..FURTHER + 2 {
+            mux.deliver(message(first.subject()));
+        }
+        for _ in 0..FURTHER {
+            first.arm();
+            first.answer().await.expect("came before it was armed");
+        }
         drop((first, second));
         assert_eq!(mux.waiting(), 0);
     }

@@ -146,12 +146,15 @@ impl Project {
         }
     }
 
-    /// Where `agent` is asked. Not every agent's name can be: it becomes tokens of a subject.
+    /// Whether its agents can be asked.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.as_str() != "chat"
+    }
+
+    /// Where `agent` is asked.
     pub(crate) fn ask_subject(&self, agent: &str) -> Result<String, Error> {
-        Agent::new(agent)?;
-        check_tokens("agent", agent)?;
-        without("agent", agent, is_wildcard)?;
-        if self.as_str() == "chat" {
+        check_recipient(agent)?;
+        if !self.may_ask() {
             let why = "may not ask or answer: the subject would be one of stream chat-ask";
             return Err(refused("project", "chat", why));
         }
@@ -210,6 +213,13 @@ impl Pattern {
         }
         tokens.next().is_none()
     }
+}
+
+/// An agent that can be asked. Not every agent's name can be: it becomes tokens of a subject.
+pub(crate) fn check_recipient(agent: &str) -> Result<(), Error> {
+    Agent::new(agent)?;
+    check_tokens("agent", agent)?;
+    without("agent", agent, is_wildcard)
 }
 
 /// A subject to send a request to: no wildcards.

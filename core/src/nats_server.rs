@@ -85,7 +85,8 @@ pub(crate) fn configuration(hub: &Hub, extra: &str) -> String {
     )
 }
 
-fn quote(text: &str) -> String {
+/// A text as the configuration takes it.
+pub(crate) fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

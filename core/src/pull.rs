@@ -9,15 +9,18 @@ use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::answer::CONSUMER_NOT_FOUND;
-use crate::api::Failure;
+use crate::api::{Failure, wrap};
+use crate::asked::{Asked, Pauses, Shape};
 use crate::clock::nanos;
 use crate::error::{Error, ErrorKind};
 use crate::message::Headers;
 use crate::random;
-use crate::stored::{Delivery, Stored, headers_of};
+use crate::state::{Mark, Right, State};
+use crate::stored::{Delivery, Stored, headers_of, seq};
 use crate::stream::Stream;
 
 const EXPIRES: Duration = Duration::from_secs(60);
@@ -28,19 +31,6 @@ const LARGEST: usize = 128 << 20;
 const DELETE_TIMEOUT: Duration = Duration::from_secs(2);
 const DELETE_PAUSE: Duration = Duration::from_millis(50);
 const SILENCE_SLACK: Duration = Duration::from_millis(500);
-
-/// How a consumer is asked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    /// Messages asked for at once.
-    pub(crate) batch: usize,
-    /// Bytes asked for at once.
-    pub(crate) max_bytes: usize,
-    /// A sign of life as often as this.
-    pub(crate) heartbeat: Duration,
-    /// Follows what is yet to come, and does not end by itself.
-    pub(crate) live: bool,
-}
 
 /// Where a consumer begins.
 #[derive(Clone, Copy, Debug)]
@@ -61,45 +51,16 @@ pub(crate) struct Pull {
     shape: Shape,
     consumer_seq: u64,
     asked: Asked,
+    pauses: Pauses,
     /// What the next request asks for: more than the shape says where one message is larger.
     max_bytes: usize,
     alive: Instant,
     /// Messages of the filter not yet delivered, as last heard.
     pub(crate) pending: u64,
+    link_state: watch::Receiver<State>,
+    mark: Mark,
     /// The stream sequence before the first this consumer may deliver.
     before: u64,
-}
-
-/// What was asked for and is neither delivered nor given back.
-///
-/// The server serves its requests in turn, so only their sum is known, but that to the byte: it
-/// counts a delivery as [`Message::length`] does, and a status gives back what its request has
-/// left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Asked {
-    messages: usize,
-    bytes: usize,
-}
-
-impl Asked {
-    /// Whether it is time to ask for more. The bytes tell where the messages do not: a request
-    /// that a delivery fills to the last byte ends without a status (nats-server 2.15), and the
-    /// messages it has left are never given back.
-    fn is_low(self, shape: Shape) -> bool {
-        self.messages <= shape.batch / 2 || self.bytes <= shape.max_bytes / 2
-    }
-
-    fn more(&mut self, request: Asked) {
-        self.messages += request.messages;
-        self.bytes += request.bytes;
-    }
-
-    fn less(&mut self, used: Asked) {
-        self.bytes = self.bytes.saturating_sub(used.bytes);
-        // No request lives without bytes.
-        self.messages =
-            if self.bytes == 0 { 0 } else { self.messages.saturating_sub(used.messages) };
-    }
 }
 
 /// What a consumer would deliver.
@@ -112,7 +73,13 @@ pub(crate) struct Probed {
 /// What came.
 #[derive(Debug)]
 pub(crate) enum Pulled {
-    Message(Stored, Delivery),
+    Message {
+        stored: Stored,
+        /// Messages of the filter that were stored behind it when it was delivered.
+        pending: u64,
+        /// The server may have had no request of ours before it.
+        after_pause: bool,
+    },
     /// The consumer lives and has nothing more.
     Idle,
     /// This consumer is of no more use.
@@ -120,7 +87,7 @@ pub(crate) enum Pulled {
 }
 
 #[derive(Deserialize)]
-struct Created {
+pub(crate) struct Created {
     #[serde(default)]
     num_pending: u64,
     delivered: Delivered,
@@ -128,6 +95,7 @@ struct Created {
 
 #[derive(Deserialize)]
 struct Delivered {
+    #[serde(deserialize_with = "seq")]
     stream_seq: u64,
 }
 
@@ -164,7 +132,7 @@ impl Pull {
         deadline: Instant,
     ) -> Result<Pull, Failure> {
         let link = &stream.link;
-        let inbox = link.new_inbox();
+        let (inbox, mark) = (link.new_inbox(), link.mark());
         // Subscribed before it exists, so that nothing it sends is missed.
         let messages = link.subscribe(inbox.clone(), None).await.map_err(Failure::Failed)?;
         let consumer = format!("libchat-{}", random::hex(8));
@@ -177,9 +145,12 @@ impl Pull {
             shape,
             consumer_seq: 0,
             asked: Asked::default(),
+            pauses: Pauses::default(),
             max_bytes: shape.max_bytes,
             alive: Instant::now(),
             pending: 0,
+            link_state: link.state(),
+            mark,
             before: 0,
         };
         let verb = format!("CONSUMER.CREATE.{}.{}", stream.name, pull.consumer);
@@ -238,6 +209,10 @@ impl Pull {
             let message = tokio::select! {
                 biased;
                 message = self.messages.next() => message,
+                _ = self.link_state.changed() => match self.refused() {
+                    Some(error) => return Pulled::Fault(error),
+                    None => continue,
+                },
                 () = sleep_until(silence) => return self.fault("no sign of life"),
             };
             let Some(message) = message else { return self.fault("its subscription ended") };
@@ -261,6 +236,11 @@ impl Pull {
     }
 
     fn take(&mut self, message: Message) -> Option<Pulled> {
+        // The server delivers under the message's own subject; under ours it only says how things
+        // are, and others may say anything.
+        if message.status.is_none() && message.subject.as_str() == self.inbox {
+            return None;
+        }
         self.alive = Instant::now();
         let pulled = match message.status {
             None => Some(self.delivered(message)),
@@ -285,7 +265,8 @@ impl Pull {
         }
         self.consumer_seq = delivery.consumer_seq;
         self.pending = delivery.pending;
-        self.asked.less(Asked { messages: 1, bytes: message.length });
+        let after_pause = std::mem::take(&mut self.pauses.passed);
+        self.used(Asked { messages: 1, bytes: message.length });
         self.max_bytes = self.shape.max_bytes;
         let stored = Stored {
             subject: message.subject.into_string(),
@@ -294,7 +275,7 @@ impl Pull {
             headers: message.headers.as_ref().map_or_else(Headers::default, headers_of),
             payload: message.payload,
         };
-        Pulled::Message(stored, delivery)
+        Pulled::Message { stored, pending: delivery.pending, after_pause }
     }
 
     fn status(&mut self, status: StatusCode, message: &Message) -> Option<Pulled> {
@@ -312,7 +293,9 @@ impl Pull {
             return Some(self.fault(&format!("{} {description}", status.as_u16())));
         }
         let given_back = given_back(message.headers.as_ref());
-        self.asked.less(given_back);
+        self.used(given_back);
+        // The request has ended by itself; whether another was there is not known.
+        self.pauses.passed = true;
         if given_back.bytes >= self.max_bytes
             && description.eq_ignore_ascii_case("message size exceeds maxbytes")
         {
@@ -335,6 +318,15 @@ impl Pull {
         asked
     }
 
+    /// Why nothing will come, if the server has refused what was asked, or where it is to go.
+    pub(crate) fn refused(&self) -> Option<Error> {
+        let link = &self.stream.link;
+        let refused = |right, subject: &str| link.refused_since(right, subject, self.mark);
+        refused(Right::Publish, &self.request().0)
+            .or_else(|| refused(Right::Subscribe, &self.inbox))
+            .map(|cause| wrap(cause, format!("read stream {}", self.stream.name)))
+    }
+
     fn request(&self) -> (String, Bytes) {
         let request = json!({
             "batch": self.shape.batch,
@@ -346,7 +338,13 @@ impl Pull {
         (self.stream.link.api_subject(&verb), request.to_string().into())
     }
 
+    fn used(&mut self, used: Asked) {
+        self.asked.less(used);
+        self.pauses.used(used);
+    }
+
     fn asked_for(&mut self) {
+        self.pauses.asked(self.asked);
         self.asked.more(Asked { messages: self.shape.batch, bytes: self.max_bytes });
     }
 
@@ -418,79 +416,4 @@ fn rfc3339(ns: i64) -> String {
     use time::format_description::well_known::Rfc3339;
     // Four-digit years always format.
     crate::stored::from_unix_ns(ns).format(&Rfc3339).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SHAPE: Shape = Shape { batch: 8, max_bytes: 64, heartbeat: EXPIRES, live: false };
-
-    /// The requests a server holds, served as nats-server 2.15 does.
-    #[derive(Default)]
-    struct Server {
-        requests: VecDeque<Asked>,
-        /// What it has sent and nobody has read.
-        sent: VecDeque<Asked>,
-    }
-
-    impl Server {
-        /// `false`: no request is left.
-        fn deliver(&mut self, size: usize) -> bool {
-            while let Some(mut request) = self.requests.pop_front() {
-                if size > request.bytes {
-                    self.sent.push_back(request);
-                    continue;
-                }
-                let delivery = Asked { messages: 1, bytes: size };
-                self.sent.push_back(delivery);
-                request.messages -= 1;
-                request.bytes -= size;
-                match request {
-                    Asked { bytes: 0, .. } => {}
-                    Asked { messages: 0, .. } => self.sent.push_back(request),
-                    _ => self.requests.push_back(request),
-                }
-                return true;
-            }
-            false
-        }
-    }
-
-    proptest! {
-        /// However far a reader is behind, and wherever requests end.
-        #[test]
-        fn a_server_without_a_request_is_asked_again(
-            sizes in prop::collection::vec((1..=SHAPE.max_bytes, 0..6usize), 1..200),
-        ) {
-            let request = Asked { messages: SHAPE.batch, bytes: SHAPE.max_bytes };
-            let mut server = Server { requests: [request].into(), ..Default::default() };
-            let mut asked = request;
-            let mut read = |server: &mut Server, most: usize| {
-                for _ in 0..most {
-                    let Some(sent) = server.sent.pop_front() else { break };
-                    asked.less(sent);
-                    if asked.is_low(SHAPE) {
-                        asked.more(request);
-                        server.requests.push_back(request);
-                    }
-                }
-                asked
-            };
-            for (size, reads) in sizes {
-                while !server.deliver(size) {
-                    let asked = read(&mut server, usize::MAX);
-                    prop_assert!(!server.requests.is_empty(), "nothing more comes: {asked:?}");
-                    let bytes: usize = server.requests.iter().map(|it| it.bytes).sum();
-                    prop_assert_eq!(asked.bytes, bytes);
-                    prop_assert!(bytes <= 2 * SHAPE.max_bytes, "{} bytes", bytes);
-                }
-                read(&mut server, reads);
-            }
-        }
-    }
 }

@@ -14,11 +14,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::answer::CONSUMER_LIMIT;
 use crate::api::REQUEST_TIMEOUT;
+use crate::asked::Shape;
 use crate::epoch::{Item, Place, gap};
 use crate::error::{Error, ErrorKind};
-use crate::fault::{BACKOFF_MIN, Fault};
+use crate::fault::{BACKOFF_MIN, Health};
 use crate::message::Cursor;
-use crate::pull::{From, Pull, Pulled, Shape};
+use crate::pull::{From, Pull, Pulled};
 use crate::random;
 use crate::state::State;
 use crate::stored::Stored;
@@ -58,7 +59,7 @@ pub(crate) struct Reader {
     link_state: watch::Receiver<State>,
     generation: u64,
     /// Delivered by the server, not yet handed out: kept here so that no await loses it.
-    taken: Vec<(Stored, u64)>,
+    taken: Vec<Taken>,
     /// Whether the server had more for us behind the last one handed out.
     lagging: bool,
     /// Whether a consumer that has nothing more means that there is nothing more: a replica may
@@ -73,8 +74,13 @@ pub(crate) struct Reader {
     /// Where this epoch began, and how many before it handed out nothing.
     epoch: Cursor,
     barren: u32,
-    fault: Option<Fault>,
-    reopens: u64,
+    pub(crate) health: Health,
+}
+
+struct Taken {
+    stored: Stored,
+    pending: u64,
+    after_pause: bool,
 }
 
 enum Source {
@@ -120,8 +126,7 @@ impl Reader {
             epoch: Cursor::default(),
             barren: 0,
             probe: Probe { at: Instant::now(), last_seq: None },
-            fault: None,
-            reopens: 0,
+            health: Health::default(),
         }
     }
 
@@ -162,23 +167,8 @@ impl Reader {
         !matches!(self.source, Source::None)
     }
 
-    /// How often a source was found again since this was last asked.
-    pub(crate) fn take_reopens(&mut self) -> u64 {
-        std::mem::take(&mut self.reopens)
-    }
-
     pub(crate) fn is_polling(&self) -> bool {
         matches!(self.source, Source::Poll { .. })
-    }
-
-    /// Why there has been no source for 10 s, if so.
-    pub(crate) fn stalled(&self) -> Option<&Error> {
-        self.fault.as_ref().filter(|it| it.is_stall()).map(|it| &it.reason)
-    }
-
-    /// Why there is no source now.
-    pub(crate) fn reason(&self) -> Option<&Error> {
-        self.fault.as_ref().map(|it| &it.reason)
     }
 
     /// Opens for the first time, so that a lasting refusal is an error and not a stall.
@@ -188,7 +178,7 @@ impl Reader {
             match self.begin(deadline).await {
                 Ok(items) => return Ok(items),
                 Err(cause) if is_lasting(&cause) || Instant::now() >= deadline => {
-                    self.fault = Some(Fault::new(since, cause.clone()));
+                    self.health.failed(since, cause.clone());
                     return Err(cause);
                 }
                 Err(_) => sleep(BACKOFF_MIN).await,
@@ -196,7 +186,7 @@ impl Reader {
         }
     }
 
-    /// What comes next, perhaps nothing but a changed [`Reader::stalled`] or [`Reader::horizon`].
+    /// What comes next, perhaps nothing but a changed [`Health::stalled`] or [`Reader::horizon`].
     /// Cancel safe. Never fails: it tries until it is dropped.
     pub(crate) async fn next(&mut self) -> Vec<Item> {
         match &mut self.source {
@@ -211,11 +201,7 @@ impl Reader {
     }
 
     async fn reopen(&mut self) -> Vec<Item> {
-        let mut deadline = Instant::now() + REQUEST_TIMEOUT;
-        if let Some(fault) = &self.fault {
-            sleep(fault.backoff).await;
-            deadline = fault.deadline();
-        }
+        let deadline = self.health.next_try().await;
         let begun = self.begin(deadline).await;
         begun.unwrap_or_else(|reason| self.fail(reason))
     }
@@ -228,10 +214,7 @@ impl Reader {
         self.taken.clear();
         let cause = format!("{reason:#}");
         tracing::debug!(stream = self.stream.name, cause, "a reader has no source");
-        match &mut self.fault {
-            Some(fault) => fault.again(reason),
-            None => self.fault = Some(Fault::new(Instant::now(), reason)),
-        }
+        self.health.failed(Instant::now(), reason);
         Vec::new()
     }
 
@@ -250,8 +233,13 @@ impl Reader {
         }
         let source = self.source(&info, place.cursor, deadline).await?;
         let after = self.stream.info(deadline).await?;
-        if after.incarnation() != info.incarnation() {
+        if after.incarnation() != info.incarnation() || after.state.last_seq < place.cursor.seq {
             return Err(Error::new(ErrorKind::Disconnected, "the stream was made anew just now"));
+        }
+        if let Source::Pull(pull) = &source
+            && let Some(error) = pull.refused()
+        {
+            return Err(error);
         }
         (self.barren, self.epoch) = (barren, place.cursor);
         self.cursor = place.cursor;
@@ -266,15 +254,18 @@ impl Reader {
             // Looked up before the consumer was made, so nothing of ours lies between.
             self.nothing_pending();
         }
-        if self.fault.take().is_some() {
-            self.reopens += 1;
+        // Whether what was refused is given now shows only when something comes.
+        if self.health.refused().is_none() || self.is_polling() {
+            self.health.recovered();
         }
         Ok(place.items)
     }
 
     async fn checked(&self, info: &Info, deadline: Instant) -> Result<Place, Error> {
         let places = (self.cursor, self.been.unwrap_or(self.cursor));
-        Place::checked(&self.stream, places, self.horizon, info, deadline).await
+        // What an answer once said of the end may have been false, or the stream rolled back since.
+        let horizon = self.horizon.min(info.state.last_seq);
+        Place::checked(&self.stream, places, horizon, info, deadline).await
     }
 
     /// How many epochs in a row, the one before `place` included, have handed out nothing.
@@ -318,12 +309,11 @@ impl Reader {
         } else {
             None
         };
-        let mut idle = false;
-        let mut pulled = first;
+        let (mut idle, mut pulled) = (false, first);
         loop {
             match pulled {
-                Some(Pulled::Message(stored, delivery)) => {
-                    self.taken.push((stored, delivery.pending))
+                Some(Pulled::Message { stored, pending, after_pause }) => {
+                    self.taken.push(Taken { stored, pending, after_pause })
                 }
                 Some(Pulled::Idle) => idle = true,
                 Some(Pulled::Fault(reason)) => {
@@ -343,8 +333,10 @@ impl Reader {
                 None => break,
             }
         }
-        let items = self.hand_out().await;
-        let items = match items {
+        if idle || !self.taken.is_empty() {
+            self.health.recovered();
+        }
+        let items = match self.hand_out().await {
             Ok(items) if items.is_empty() && idle => self.on_idle().await,
             other => other,
         };
@@ -360,6 +352,9 @@ impl Reader {
             self.horizon = self.horizon.max(last_seq);
         } else if self.shape.live && self.probe.at.elapsed() >= PROBE {
             let info = self.stream.info(Instant::now() + REQUEST_TIMEOUT).await?;
+            if info.state.last_seq < self.cursor.seq {
+                return Err(Error::new(ErrorKind::Conflict, "the stream ends before our place"));
+            }
             if info.incarnation() == self.cursor.incarnation {
                 self.probe = Probe { at: Instant::now(), last_seq: Some(info.state.last_seq) };
             }
@@ -371,14 +366,13 @@ impl Reader {
     async fn hand_out(&mut self) -> Result<Vec<Item>, Error> {
         let mut first_seq = 0;
         if self.may_hide_a_gap() {
-            let deadline = Instant::now() + REQUEST_TIMEOUT;
-            let info = self.stream.info(deadline).await?;
+            let info = self.stream.info(Instant::now() + REQUEST_TIMEOUT).await?;
             if info.incarnation() == self.cursor.incarnation {
                 first_seq = info.state.first_seq;
             }
         }
         let mut items = Vec::with_capacity(self.taken.len());
-        for (stored, pending) in std::mem::take(&mut self.taken) {
+        for Taken { stored, pending, .. } in std::mem::take(&mut self.taken) {
             let seq = stored.seq;
             if seq <= self.cursor.seq {
                 continue;
@@ -409,12 +403,14 @@ impl Reader {
     }
 
     /// A jump in the sequence says nothing while we keep up: others' threads lie between. While we
-    /// lag, what lay between may have expired or been purged before the server came to send it.
+    /// lag, or the server had nothing to send by, what lay between may have expired or been purged
+    /// before it came to that. Without a filter every jump is one.
     fn may_hide_a_gap(&self) -> bool {
         let mut last = self.cursor.seq.max(self.horizon);
         let mut lagging = self.lagging;
-        for (stored, pending) in &self.taken {
-            if lagging && stored.seq > last + 1 {
+        let all = self.subjects.is_empty();
+        for Taken { stored, pending, after_pause } in &self.taken {
+            if (all || lagging || *after_pause) && stored.seq > last + 1 {
                 return true;
             }
             last = stored.seq;

@@ -1,28 +1,28 @@
 //! Publish, wait for the server's answer, and send again under the same id.
 
-use std::collections::VecDeque;
-use std::collections::hash_map::{Entry, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{HeaderMap, Message, StatusCode};
+use async_nats::HeaderMap;
 use bytes::Bytes;
-use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::ack::{self, Ack, Said};
 use crate::answer::{DUPLICATE_IN_PROCESS, Refusal};
 use crate::api::wrap;
 use crate::cancel::{Cancel, cancelled};
 use crate::clock::Stamp;
 use crate::counters::Counters;
-use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind};
+use crate::lanes::{Lanes, Turn};
 use crate::link::Outcome;
 use crate::message::{Cursor, Receipt};
 use crate::mux::Slot;
 use crate::name::Short;
+use crate::state::Mark;
+use crate::stored::Stored;
 use crate::stream::{Known, Stream, Which};
 
 /// Sends in flight per manager: where more would only wait at the server.
@@ -72,15 +72,6 @@ pub(crate) struct Sending {
 pub(crate) struct Accepted {
     pub(crate) sending: Sending,
     pub(crate) permit: OwnedSemaphorePermit,
-}
-
-#[derive(Deserialize)]
-struct Ack {
-    error: Option<Refusal>,
-    #[serde(default)]
-    seq: u64,
-    #[serde(default)]
-    duplicate: bool,
 }
 
 /// One message under way.
@@ -218,19 +209,18 @@ impl Flight<'_> {
                 continue;
             }
             let until = self.outgoing.deadline.min(Instant::now() + RESEND);
-            let link = &self.sender.stream.link;
-            match link.outcome(&mut self.slot, &self.subject, mark, until, self.stop).await {
-                Outcome::Answer(message) => {
-                    if let Some(ack) = self.read(&message).await? {
+            match self.said(mark, until).await {
+                Ok(said) => {
+                    if let Some(ack) = self.read(said).await? {
                         return self.receipt(ack, known, floor).await;
                     }
                 }
-                Outcome::Reconnected | Outcome::Silence => self.unresolved = true,
-                Outcome::Refused(cause) => return Err(self.failed(cause)),
-                Outcome::Cancelled => {
+                Err(Outcome::Refused(cause)) => return Err(self.failed(cause)),
+                Err(Outcome::Cancelled) => {
                     self.unresolved = true;
                     return Err(self.failed(self.sender.broken_off()));
                 }
+                Err(_) => self.unresolved = true,
             }
             if Instant::now() >= self.outgoing.deadline {
                 let cause = Error::new(ErrorKind::Timeout, "the server did not answer in time");
@@ -245,6 +235,7 @@ impl Flight<'_> {
         let deadline = self.outgoing.deadline;
         let standing = async {
             let generation = stream.link.ready(deadline).await?;
+            stream.link.hears()?;
             stream.known(generation, deadline).await
         };
         let known = tokio::select! {
@@ -292,20 +283,33 @@ impl Flight<'_> {
         written.map_err(|_| link.unreachable())?
     }
 
-    /// `None`: to be sent again, after a pause.
-    async fn read(&mut self, message: &Message) -> Result<Option<Ack>, Error> {
-        if message.status == Some(StatusCode::NO_RESPONDERS) {
-            Box::pin(self.stream_is_there()).await?;
-            return self.again().await;
+    /// What the server says. What others write to the reply subject is no answer: anyone who may
+    /// read inboxes knows it, and one who hears the message itself may answer it too.
+    async fn said(&mut self, mark: Mark, until: Instant) -> Result<Said, Outcome> {
+        let Stream { link, name, .. } = &*self.sender.stream;
+        loop {
+            let outcome = link.outcome(&mut self.slot, &self.subject, mark, until, self.stop).await;
+            let Outcome::Answer(message) = outcome else { return Err(outcome) };
+            match ack::read(&message, name) {
+                Some(said) => return Ok(said),
+                None if Instant::now() >= until => return Err(Outcome::Silence),
+                None => self.slot.arm(),
+            }
         }
-        let ack: Ack = serde_json::from_slice(&message.payload).map_err(|cause| {
-            self.unresolved = true;
-            let text = "the answer is not the server's";
-            self.failed(Error::new(ErrorKind::Server, text).because(cause))
-        })?;
-        let Some(refusal) = &ack.error else { return Ok(Some(ack)) };
+    }
+
+    /// `None`: to be sent again, after a pause.
+    async fn read(&mut self, said: Said) -> Result<Option<Ack>, Error> {
+        let refusal = match said {
+            Said::Stored(ack) => return Ok(Some(ack)),
+            Said::Refused(refusal) => refusal,
+            Said::Nothing => {
+                Box::pin(self.stream_is_there()).await?;
+                return self.again().await;
+            }
+        };
         if !refusal.passes() {
-            if let Some(ack) = Box::pin(self.stored_before(refusal)).await {
+            if let Some(ack) = Box::pin(self.stored_before(&refusal)).await {
                 return Ok(Some(ack));
             }
             return Err(self.failed(refusal.error("the server refused it")));
@@ -319,14 +323,28 @@ impl Flight<'_> {
     /// copy stored, then it is the first message behind the one expected.
     async fn stored_before(&self, refusal: &Refusal) -> Option<Ack> {
         let expected = self.outgoing.expected.filter(|_| refusal.is_wrong_last())?;
-        let stream = &self.sender.stream;
-        let next = Which::Next(expected.checked_add(1)?, &self.subject);
-        // Where we may not look, the server's word stands.
-        let look = stream.message(next, self.outgoing.deadline);
-        let stored = self.stop.run_until_cancelled(look).await?.ok()??;
-        let envelope = Envelope::decode(&stored.payload).ok()?;
-        let is_ours = envelope.id == self.outgoing.id;
-        is_ours.then_some(Ack { error: None, seq: stored.seq, duplicate: true })
+        let stored = self.look(Which::Next(expected.checked_add(1)?, &self.subject)).await?;
+        let is_copy = ack::is_copy(&stored, &self.subject, &self.outgoing.payload);
+        is_copy.then_some(Ack { seq: stored.seq, duplicate: true })
+    }
+
+    /// A stored message; `None` where there is none, and where we may not look: the server's word
+    /// stands then.
+    async fn look(&self, which: Which<'_>) -> Option<Stored> {
+        let look = self.sender.stream.message(which, self.outgoing.deadline);
+        self.stop.run_until_cancelled(look).await?.ok()?
+    }
+
+    /// The server knows an id, not whose it is: was another message stored under it, then the
+    /// server has dropped this one.
+    async fn check_copy(&self, seq: u64) -> Result<(), Error> {
+        match self.look(Which::Seq(seq)).await {
+            Some(stored) if !ack::is_copy(&stored, &self.subject, &self.outgoing.payload) => {
+                let text = format!("its id is that of another message, stored as number {seq}");
+                Err(Error::new(ErrorKind::Conflict, text).hint("send it under another id"))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Nobody took the message: either no leader for now, or no stream at all.
@@ -362,6 +380,9 @@ impl Flight<'_> {
     }
 
     async fn receipt(&self, ack: Ack, known: Known, floor: u64) -> Result<Receipt, Error> {
+        if ack.duplicate {
+            Box::pin(self.check_copy(ack.seq)).await?;
+        }
         let stream = &self.sender.stream;
         let mut incarnation = known.incarnation;
         if incarnation != 0 && !ack.duplicate && ack.seq <= floor {
@@ -406,120 +427,4 @@ fn closed() -> Error {
 
 fn closed_error() -> Error {
     Error::new(ErrorKind::Closed, "the manager was closed while it was under way")
-}
-
-/// One line per thread, so that at most one message of a thread is on the wire. An entry is there
-/// as long as somebody is at its head, and holds those who wait behind.
-// No tokio lock: that takes its place in the line only when the task has budget left, so that sends
-// polled together could overtake each other.
-#[derive(Default)]
-struct Lanes(Mutex<HashMap<Short, VecDeque<oneshot::Sender<()>>>>);
-
-/// A place in a line.
-struct Turn {
-    lanes: Arc<Lanes>,
-    short: Short,
-    /// Told when this place is the head; `None` when it is.
-    head: Option<oneshot::Receiver<()>>,
-}
-
-impl Lanes {
-    /// Takes the last place of the line, at once.
-    fn enter(self: &Arc<Lanes>, short: Short) -> Turn {
-        let mut lanes = self.lock();
-        let head = match lanes.entry(short) {
-            Entry::Vacant(free) => {
-                free.insert(VecDeque::new());
-                None
-            }
-            Entry::Occupied(mut line) => {
-                let (sender, head) = oneshot::channel();
-                line.get_mut().push_back(sender);
-                Some(head)
-            }
-        };
-        Turn { lanes: self.clone(), short, head }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Short, VecDeque<oneshot::Sender<()>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Turn {
-    /// Waits until this place is the head of its line.
-    async fn come(&mut self) {
-        if let Some(head) = &mut self.head {
-            // The sender is dropped only when the whole table is.
-            let _ = head.await;
-            self.head = None;
-        }
-    }
-
-    fn is_head(&mut self) -> bool {
-        self.head.as_mut().is_none_or(|head| head.try_recv().is_ok())
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let lanes = self.lanes.clone();
-        let mut lanes = lanes.lock();
-        // One who gave up while waiting is passed over when its turn comes.
-        if !self.is_head() {
-            return;
-        }
-        let Entry::Occupied(mut line) = lanes.entry(self.short) else { return };
-        while let Some(next) = line.get_mut().pop_front() {
-            if next.send(()).is_ok() {
-                return;
-            }
-        }
-        line.remove();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_line_is_first_come_first_served_and_leaves_nothing() {
-        let lanes = Arc::<Lanes>::default();
-        let short: Short = "d0825bc5".parse().expect("a short");
-        let mut turns: Vec<_> = (0..4).map(|_| lanes.enter(short)).collect();
-        turns[0].come().await;
-        for waiting in &mut turns[1..] {
-            assert!(waiting.come().now_or_never().is_none());
-        }
-        drop(turns.remove(1));
-        drop(turns.remove(0));
-        let [next, last] = &mut turns[..] else { panic!("two are left") };
-        assert!(last.come().now_or_never().is_none());
-        next.come().now_or_never().expect("the one who gave up is passed over");
-        drop(turns.remove(0));
-        // Told that it is the head, and given up before it knew.
-        drop(turns);
-        assert!(lanes.lock().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_place_is_taken_whatever_the_task_has_spent() {
-        let lanes = Arc::<Lanes>::default();
-        let short: Short = "d0825bc5".parse().expect("a short");
-        let order = Mutex::new(Vec::new());
-        let calls = (0..1_000).map(|n| {
-            let (lanes, order) = (&lanes, &order);
-            async move {
-                let mut turn = lanes.enter(short);
-                turn.come().await;
-                tokio::task::yield_now().await;
-                order.lock().expect("no panic").push(n);
-            }
-        });
-        futures_util::future::join_all(calls).await;
-        assert!(order.into_inner().expect("no panic").is_sorted());
-    }
 }

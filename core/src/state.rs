@@ -1,6 +1,7 @@
 //! What the connection is in, as its events tell it.
 
 use std::collections::VecDeque;
+use std::str::Chars;
 use std::time::Duration;
 
 use async_nats::{Event, ServerError};
@@ -24,6 +25,9 @@ pub(crate) struct State {
     last_error: Option<String>,
     violation: u64,
     violations: VecDeque<Violation>,
+    /// What all answers come on.
+    inbox: String,
+    inbox_refused: bool,
 }
 
 /// What the connection was when a request was about to be sent.
@@ -49,6 +53,11 @@ pub(crate) enum Right {
 }
 
 impl State {
+    /// Of a connection whose answers come on `inbox`.
+    pub(crate) fn new(inbox: String) -> State {
+        State { inbox, ..State::default() }
+    }
+
     /// Whether there is a connection, through a client that calls can use.
     pub(crate) fn is_up(&self) -> bool {
         self.up && self.installed == self.client
@@ -70,16 +79,16 @@ impl State {
     /// The refusal of `subject` recorded since `mark`.
     pub(crate) fn refusal(&self, right: Right, subject: &str, mark: Mark) -> Option<Error> {
         let refused = |it: &&Violation| {
-            it.number > mark.violation && it.right == right && it.subject == subject
+            it.number > mark.violation && it.right == right && is_same(&it.subject, subject)
         };
         let refused = self.violations.iter().find(refused)?;
-        let to = match right {
-            Right::Publish => "publish to",
-            Right::Subscribe => "subscribe to",
-        };
-        let text = format!("no right to {to} {}", refused.subject);
-        let hint = "ask the operator for the right to this subject";
-        Some(Error::new(ErrorKind::Unauthorized, text).hint(hint))
+        Some(missing(right, &refused.subject, "ask the operator for the right to this subject"))
+    }
+
+    /// Why no answer can come on this connection, if so.
+    pub(crate) fn deaf(&self) -> Option<Error> {
+        let hint = "connect with the inbox prefix that this user may listen to (inbox_prefix)";
+        self.inbox_refused.then(|| missing(Right::Subscribe, &self.inbox, hint))
     }
 
     /// Returns when the connection of `generation` is no more.
@@ -110,6 +119,7 @@ impl State {
         self.up = true;
         self.down_since = None;
         self.last_error = None;
+        self.inbox_refused = false;
     }
 
     pub(crate) fn disconnected(&mut self) {
@@ -147,7 +157,8 @@ impl State {
     fn server_error(&mut self, text: String) {
         if let Some((right, subject)) = violation(&text) {
             self.violation += 1;
-            let (number, subject) = (self.violation, subject.to_owned());
+            let number = self.violation;
+            self.inbox_refused |= right == Right::Subscribe && subject == self.inbox;
             self.violations.push_back(Violation { number, right, subject });
             if self.violations.len() > VIOLATIONS_KEPT {
                 self.violations.pop_front();
@@ -157,11 +168,49 @@ impl State {
     }
 }
 
+fn missing(right: Right, subject: &str, hint: &'static str) -> Error {
+    let to = match right {
+        Right::Publish => "publish to",
+        Right::Subscribe => "subscribe to",
+    };
+    Error::new(ErrorKind::Unauthorized, format!("no right to {to} {subject}")).hint(hint)
+}
+
+/// A server maps the API's subjects of its own domain before it looks at rights (2.15), and names
+/// what it has mapped them to.
+fn is_same(refused: &str, asked: &str) -> bool {
+    let mapped = || asked.strip_prefix("$JS.")?.split_once(".API.").map(|(_, verb)| verb);
+    refused == asked || mapped().is_some_and(|verb| refused.strip_prefix("$JS.API.") == Some(verb))
+}
+
 /// `Permissions Violation for Publish to "chat.demo.d0825bc5"`, or `for Subscription to "…"`
-fn violation(text: &str) -> Option<(Right, &str)> {
+fn violation(text: &str) -> Option<(Right, String)> {
     let text = text.trim_matches('\'').strip_prefix("Permissions Violation for ")?;
     let right = if text.starts_with("Publish") { Right::Publish } else { Right::Subscribe };
-    Some((right, text.split('"').nth(1)?))
+    Some((right, unquoted(text.split_once('"')?.1)?))
+}
+
+/// What Go has quoted, up to the closing quote.
+fn unquoted(text: &str) -> Option<String> {
+    let mut chars = text.chars();
+    let mut out = String::new();
+    loop {
+        out.push(match chars.next()? {
+            '"' => return Some(out),
+            '\\' => match chars.next()? {
+                'u' => by_number(&mut chars, 4)?,
+                'U' => by_number(&mut chars, 8)?,
+                // Control characters and broken UTF-8, of which no subject of ours has any.
+                other => other,
+            },
+            plain => plain,
+        });
+    }
+}
+
+fn by_number(chars: &mut Chars<'_>, digits: usize) -> Option<char> {
+    let hex: String = chars.by_ref().take(digits).collect();
+    char::from_u32(u32::from_str_radix(&hex, 16).ok()?)
 }
 
 #[cfg(test)]
@@ -185,6 +234,30 @@ mod tests {
         let mark = state.mark();
         state.server_error("Maximum Connections Exceeded".into());
         assert_eq!(state.mark().violation, mark.violation);
+    }
+
+    #[test]
+    fn a_subject_is_read_as_go_writes_it() {
+        let read = |quoted: &str| {
+            violation(&format!("Permissions Violation for Publish to {quoted}")).map(|it| it.1)
+        };
+        assert_eq!(read(r#""a\"b\\c""#).as_deref(), Some(r#"a"b\c"#));
+        assert_eq!(read(r#""a\u200bä\U000e0001""#).as_deref(), Some("a\u{200b}ä\u{e0001}"));
+        for broken in ["a", "\"a", r#""\u12""#, r#""\ud800""#] {
+            assert_eq!(read(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_refused_inbox_makes_one_connection_deaf() {
+        let mut state = State::new("_INBOX.a.*".into());
+        state.server_error(r#"Permissions Violation for Publish to "_INBOX.a.*""#.into());
+        assert!(state.deaf().is_none());
+        state.server_error(r#"Permissions Violation for Subscription to "_INBOX.a.*""#.into());
+        let error = state.deaf().expect("refused");
+        assert_eq!(error.to_string(), "no right to subscribe to _INBOX.a.*");
+        state.connected();
+        assert!(state.deaf().is_none());
     }
 
     #[test]

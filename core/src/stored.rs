@@ -6,7 +6,8 @@ use async_nats::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -104,6 +105,20 @@ pub(crate) fn check(time_ns: i64) -> u32 {
     low.max(1)
 }
 
+/// The highest number from which we count on. No stream comes near it; a stranger's answer may.
+const SEQ_MAX: u64 = u64::MAX >> 1;
+
+/// A number in a stream, or of its end.
+pub(crate) fn seq<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let seq = u64::deserialize(from)?;
+    if seq > SEQ_MAX { Err(D::Error::custom("beyond any stream")) } else { Ok(seq) }
+}
+
+/// Whether a stored message can have this number.
+pub(crate) fn is_place(seq: u64) -> bool {
+    (1..=SEQ_MAX).contains(&seq)
+}
+
 /// The position that a delivered message's reply subject carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Delivery {
@@ -127,7 +142,7 @@ impl Delivery {
             _ => return None,
         };
         Some(Delivery {
-            stream_seq: numbers.first()?.parse().ok()?,
+            stream_seq: numbers.first()?.parse().ok().filter(|seq| is_place(*seq))?,
             consumer_seq: numbers.get(1)?.parse().ok()?,
             time_ns: numbers.get(2)?.parse().ok()?,
             pending: numbers.get(3)?.parse().ok()?,
@@ -139,6 +154,7 @@ impl Delivery {
 #[derive(Deserialize)]
 pub(crate) struct Fetched {
     subject: String,
+    #[serde(deserialize_with = "seq")]
     seq: u64,
     #[serde(default)]
     data: String,
@@ -190,7 +206,7 @@ fn is_servers_own(name: &str) -> bool {
 }
 
 /// `NATS/1.0\r\nName: value\r\n\r\n`, as MSG.GET gives it.
-fn parse_headers(block: &[u8]) -> Headers {
+pub(crate) fn parse_headers(block: &[u8]) -> Headers {
     let text = String::from_utf8_lossy(block);
     let lines = text.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
     let own = lines.filter(|(name, _)| !is_servers_own(name));

@@ -17,7 +17,7 @@ use crate::config::{OpenOptions, Retention};
 use crate::error::{Error, ErrorKind};
 use crate::link::Link;
 use crate::name::Project;
-use crate::stored::{Fetched, Stored, unix_ns};
+use crate::stored::{Fetched, Stored, seq, unix_ns};
 
 /// The server's default, assumed where we may not ask.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
@@ -56,7 +56,9 @@ pub(crate) struct Info {
 
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct StreamState {
+    #[serde(deserialize_with = "seq")]
     pub(crate) first_seq: u64,
+    #[serde(deserialize_with = "seq")]
     pub(crate) last_seq: u64,
     #[serde(default)]
     pub(crate) consumer_count: usize,
@@ -72,8 +74,8 @@ pub(crate) struct Counts {
 }
 
 #[derive(Deserialize)]
-struct Got {
-    message: Fetched,
+pub(crate) struct Got {
+    pub(crate) message: Fetched,
 }
 
 /// Which message to fetch.
@@ -148,6 +150,7 @@ impl Stream {
             // An agent that may only send cannot look; its sends will tell whether the stream is
             // there.
             Err(failure) if failure.is_unauthorized() && options.retention == Retention::Keep => {
+                self.link.hears()?;
                 tracing::info!(
                     stream = self.name,
                     "no right to read the stream's information: sending only"

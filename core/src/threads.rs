@@ -12,7 +12,7 @@ use crate::config::HistoryOptions;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Filter;
 use crate::history::history;
-use crate::message::{Start, ThreadSummary};
+use crate::message::{Message, Start, ThreadSummary};
 use crate::name::{Short, Thread};
 use crate::pull::{From, Pull, Pulled};
 use crate::reader::PAST;
@@ -23,13 +23,16 @@ use crate::stream::{Counts, Stream, Which};
 const STEPS_BACK: u64 = 33;
 /// Requests under way for last messages that one consumer did not give.
 const AT_ONCE: usize = 64;
+/// Threads looked into at the same time, each by a consumer.
+const LOOKS_AT_ONCE: usize = 8;
 
 /// The threads, the most recently used first.
 pub(crate) async fn list(
     stream: &Arc<Stream>,
     deadline: Instant,
 ) -> Result<Vec<ThreadSummary>, Error> {
-    let Counts { incarnation, is_single, counts } = stream.counts(deadline).await?;
+    let Counts { incarnation, is_single, mut counts } = stream.counts(deadline).await?;
+    counts.retain(|subject, _| short_of(stream, subject).is_some());
     if counts.is_empty() {
         return Ok(Vec::new());
     }
@@ -38,19 +41,25 @@ pub(crate) async fn list(
     fetch_missing(stream, &counts, &mut lasts, deadline).await?;
     let mut threads = Vec::with_capacity(counts.len());
     for (subject, message_count) in counts {
-        let rest = stream.project.subject_rest(&subject).unwrap_or_default();
-        let Ok(short) = rest.parse::<Short>() else { continue };
+        let Some(short) = short_of(stream, &subject) else { continue };
         // Gone since it was counted.
         let Some(last) = lasts.remove(&subject) else { continue };
         let cursor = last.cursor(incarnation);
         let last = match last.parse(&stream.project, incarnation) {
             Parsed::Message(message) => Some(message),
-            Parsed::Malformed(_) => step_back(stream, short, deadline).await?,
+            Parsed::Malformed(_) => None,
         };
-        let name = last.as_ref().and_then(|message| message.thread.clone());
-        threads.push(ThreadSummary { name, short, message_count, last, cursor });
+        threads.push(ThreadSummary { name: None, short, message_count, last, cursor });
+    }
+    step_back(stream, &mut threads, deadline).await?;
+    for thread in &mut threads {
+        thread.name = thread.last.as_ref().and_then(|message| message.thread.clone());
     }
     Ok(newest_first(threads))
+}
+
+fn short_of(stream: &Stream, subject: &str) -> Option<Short> {
+    stream.project.subject_rest(subject)?.parse().ok()
 }
 
 /// Asks for each last message that is not there: replaced while they were read, or all of them
@@ -101,10 +110,13 @@ async fn lasts(stream: &Arc<Stream>, deadline: Instant) -> Result<HashMap<String
     let end = stream.info(deadline).await?.state.last_seq;
     loop {
         match timeout_at(deadline, pull.next()).await {
-            Ok(Pulled::Message(stored, delivery)) => {
+            Ok(Pulled::Message { stored, pending, .. }) => {
                 let seq = stored.seq;
-                lasts.insert(stored.subject.clone(), stored);
-                if delivery.pending == 0 || seq >= end {
+                // What is no thread's is not held: it may be much.
+                if stored.short(&stream.project).is_some() {
+                    lasts.insert(stored.subject.clone(), stored);
+                }
+                if pending == 0 || seq >= end {
                     return Ok(lasts);
                 }
             }
@@ -119,14 +131,38 @@ async fn lasts(stream: &Arc<Stream>, deadline: Instant) -> Result<HashMap<String
     }
 }
 
+/// Looks for the last message of the threads that end in something else.
 async fn step_back(
     stream: &Arc<Stream>,
-    short: Short,
+    threads: &mut [ThreadSummary],
     deadline: Instant,
-) -> Result<Option<Arc<crate::message::Message>>, Error> {
+) -> Result<(), Error> {
+    // There may be many: whoever may send can make them.
+    let wanted = threads.iter().enumerate().filter(|(_, it)| it.last.is_none());
+    let looks: Vec<_> = wanted
+        .map(|(at, it)| (at, last_message(stream.clone(), it.short, it.message_count, deadline)))
+        .map(|(at, look)| async move { (at, look.await) })
+        .collect();
+    let mut found = futures_util::stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE);
+    while let Some((at, last)) = found.next().await {
+        if let Some(thread) = threads.get_mut(at) {
+            thread.last = last?;
+        }
+    }
+    Ok(())
+}
+
+async fn last_message(
+    stream: Arc<Stream>,
+    short: Short,
+    message_count: u64,
+    deadline: Instant,
+) -> Result<Option<Arc<Message>>, Error> {
     let filter = Filter::Thread(Thread { name: None, short });
-    let options = HistoryOptions { start: Start::Last(STEPS_BACK), ..HistoryOptions::default() };
-    Ok(history(stream, &filter, &options, deadline).await?.messages.pop())
+    // Where a number of messages begins takes several requests.
+    let start = if message_count <= STEPS_BACK { Start::All } else { Start::Last(STEPS_BACK) };
+    let options = HistoryOptions { start, ..HistoryOptions::default() };
+    Ok(history(&stream, &filter, &options, deadline).await?.messages.pop())
 }
 
 fn newest_first(mut threads: Vec<ThreadSummary>) -> Vec<ThreadSummary> {

@@ -5,7 +5,10 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use libchat::{RequestOptions, RespondOptions, SendOptions, WatchOptions};
+use libchat::{
+    CallOptions, ErrorKind, Event, HistoryOptions, RequestOptions, RespondOptions, SendOptions,
+    WatchOptions,
+};
 
 /// Users instead of the local server's only one: `agent` may not publish to what `denied` lists.
 fn accounts(denied: &str) -> String {
@@ -31,12 +34,56 @@ async fn a_refused_publish_does_not_end_a_responder_of_the_same_subject() {
     let jobs = agent.respond("jobs.do", RespondOptions::default()).await.expect("may listen");
     let options = || RequestOptions { timeout: Duration::from_secs(10), ..Default::default() };
     let error = agent.request("jobs.do", "", options()).await.map(drop).expect_err("may not ask");
-    assert_eq!(error.kind(), libchat::ErrorKind::Unauthorized, "{error:#}");
+    assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:#}");
     let (asked, ()) = tokio::join!(admin.request("jobs.do", "", options()), async {
         let request = within("the request", jobs.next()).await.expect("the responder lives");
         request.reply("done").await.expect("sent");
     });
     asked.expect("answered");
+}
+
+/// The consumer is made and then never asked, so that readings waited for it until their deadline.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_may_not_ask_for_messages_says_so() {
+    const NEXT: &str = "$JS.API.CONSUMER.MSG.NEXT.chat-demo";
+    let server = TestServer::with_config(&accounts(&format!(r#""{NEXT}.*""#)));
+    let (agent, admin) = (open_as(&server, "agent").await, open_as(&server, "admin").await);
+    send(&admin, "plan", "1").await;
+    let calls = CallOptions::default;
+    let readings = [
+        ("history", agent.history("plan", HistoryOptions::default()).await.map(drop)),
+        ("scan", agent.threads_for_agent("admin", 9, calls()).await.map(drop)),
+    ];
+    for (what, reading) in readings {
+        let error = reading.expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::Unauthorized, "{what}: {error:?}");
+        assert!(format!("{error:#}").contains(NEXT), "{what}: {error:?}");
+    }
+    // The refusal may come a moment after the watch was set up.
+    let why = match agent.watch("plan", WatchOptions::default()).await {
+        Err(error) => format!("{error:#}"),
+        Ok(watch) => loop {
+            if let Event::Stalled { reason } = next_event(&watch).await {
+                break format!("{reason:#}");
+            }
+        },
+    };
+    assert!(why.contains(NEXT), "{why}");
+    let threads = agent.list_threads(calls()).await.expect("single messages are enough");
+    assert_eq!(threads.len(), 1);
+}
+
+/// The server writes it as Go does, and a refusal of it was not known for one of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_subject_is_known_whatever_stands_in_it() {
+    for agent in [r#"a"b"#, r"a\b", "a\u{200b}b", "\u{e4}\u{1f600}", "a\u{e0001}b"] {
+        let server = TestServer::with_config(&accounts(r#""demo.ask.*""#));
+        let manager = open_as(&server, "agent").await;
+        let asked = manager.ask(agent, "?", RequestOptions::default()).await;
+        let error = asked.map(drop).expect_err("may not ask");
+        assert_eq!(error.kind(), ErrorKind::Unauthorized, "{agent:?}: {error:?}");
+        assert!(format!("{error:#}").contains(&format!("demo.ask.{agent}")), "{error:?}");
+    }
 }
 
 /// Takes over a minute: the server goes on serving what was asked for before.

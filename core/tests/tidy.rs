@@ -27,7 +27,7 @@ const BANNED: [(&str, &str); 8] = [
     (".unwrap()", "return the error, or say with `expect` why it cannot fail"),
 ];
 /// Programs for people: they may print.
-const PRINTING: [&str; 2] = ["cli/", "bench/"];
+const PRINTING: [&str; 3] = ["cli/", "bench/", "tests/faults/"];
 /// Where `unsafe` may stand; `core/src/lib.rs` tells the compiler the same.
 const UNSAFE: [&str; 2] = ["core/src/bridge.rs", "ffi/src/"];
 
@@ -74,11 +74,13 @@ fn front_pages_are_short() {
 }
 
 #[test]
-fn the_test_guide_names_only_tests_that_exist() {
-    let guide = mentions(&read("tests/README.md"));
-    assert!(!guide.is_empty(), "tests/README.md: names no test: write `file.rs::test_name`");
-    let files = all_files(&root());
-    report(guide.iter().filter_map(|mention| missing(mention, &files)).collect());
+fn the_guides_name_only_tests_that_exist() {
+    for guide in ["tests/README.md", "docs/reliability.md"] {
+        let named = mentions(&read(guide));
+        assert!(!named.is_empty(), "{guide}: names no test: write `file.rs::test_name`");
+        let files = all_files(&root());
+        report(named.iter().filter_map(|mention| missing(mention, &files)).collect());
+    }
 }
 
 /// A Rust file: its text, and the same with comments and literals blanked out.

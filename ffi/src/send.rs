@@ -99,7 +99,8 @@ pub type libchat_sent_fn = Option<
 ///                          server drops the copy.
 ///   CANCELLED              nothing was sent
 ///   TOO_LARGE              the server's limit is smaller than this message
-///   CONFLICT               LIBCHAT_EXPECT_LAST: the thread has moved on
+///   CONFLICT               LIBCHAT_EXPECT_LAST: the thread has moved on; or the id is another
+///                          message's
 ///   NOT_FOUND              the stream was deleted
 /// After any failure but OUTCOME_UNKNOWN and PANIC the message is not stored.
 ///

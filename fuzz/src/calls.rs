@@ -64,7 +64,8 @@ impl Host<'_> {
             }
             5 => {
                 let (body, options) = (self.body(), self.options("tthnnncT"));
-                let sent = Some(callbacks::on_sent as _);
+                // LIBCHAT_KEEP, where the options have it, goes with none.
+                let sent = (self.byte() % 2 > 0).then_some(callbacks::on_sent as _);
                 call!(libchat_send_async, manager, text, body, options, sent, null_mut());
             }
             6 => {
@@ -128,7 +129,32 @@ impl Host<'_> {
             17 => call!(libchat_request_reply, handle, self.body()),
             18 => call!(libchat_request_fail, handle, text, self.text()),
             19 => drop(unsafe { libchat_set_log(log, null_mut(), self.number() as i32) }),
+            20 => self.sent_take(),
+            21 => {
+                let (manager, mut fd, mut error) = (self.manager(), 0, dangling_mut());
+                let status = unsafe { libchat_sent_fd(manager, &mut fd, &mut error) };
+                judge(status, Some(u64::from(fd != -1)), error);
+                if fd != -1 {
+                    drop(unsafe { OwnedFd::from_raw_fd(fd as RawFd) });
+                }
+            }
             _ => self.call_with_options(),
+        }
+    }
+
+    /// What is handed out is whole: each with the error of its status, which is ours to free.
+    fn sent_take(&mut self) {
+        let (manager, room) = (self.manager(), usize::from(self.byte() % 4));
+        let max = if room == 0 { self.number() as usize } else { room };
+        let words = vec![0; room * size_of::<libchat_sent>()];
+        let out = if room == 0 { null_mut() } else { self.keep(words).cast::<libchat_sent>() };
+        let (mut len, mut error) = (usize::MAX, dangling_mut());
+        let status = unsafe { libchat_sent_take(manager, out, max, &mut len, &mut error) };
+        judge(status, Some(len as u64), error);
+        for at in 0..len {
+            let sent = unsafe { out.add(at).read_unaligned() };
+            assert_eq!(sent.receipt.id[64], 0);
+            judge(sent.status, None, sent.error);
         }
     }
 

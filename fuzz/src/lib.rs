@@ -75,7 +75,7 @@ impl<'a> Host<'a> {
 
     fn number(&mut self) -> u64 {
         match self.byte() {
-            small @ 0..128 => (small % 16).into(),
+            small @ 0..128 => (small % 32).into(),
             128..160 => u64::MAX,
             160..192 => i64::MAX.cast_unsigned() + u64::from(self.byte() % 2),
             _ => self.take(8).iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),

@@ -55,6 +55,21 @@ impl TestServer {
             .args([&format!("-{name}"), &self.server.pid().to_string()])
             .status();
         assert!(status.expect("kill runs").success());
+        // The signal is on its way to threads that may run on.
+        let begun = Instant::now();
+        while name == "STOP" && !self.is_stopped() {
+            assert!(begun.elapsed() < PATIENCE, "still not: stopped");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether every thread of the server is; elsewhere than on Linux that cannot be seen.
+    fn is_stopped(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.server.pid()));
+        tasks.into_iter().flatten().flatten().all(|task| {
+            let stat = std::fs::read_to_string(task.path().join("stat"));
+            stat.is_ok_and(|it| it.rsplit(") ").next().is_some_and(|it| it.starts_with('T')))
+        })
     }
 
     pub fn folder(&self) -> &std::path::Path {

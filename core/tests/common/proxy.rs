@@ -21,6 +21,8 @@ pub enum Fate {
     Cut,
     /// Another payload in its place, without headers.
     Replace(String),
+    /// Comes second: this payload is there first, as from a stranger who is faster.
+    Behind(String),
 }
 
 /// A message from the server to a client.
@@ -147,6 +149,10 @@ async fn frames(
             Fate::Lose => {}
             Fate::Cut => return Ok(()),
             Fate::Replace(payload) => to.write_all(replaced(&frame, &payload).as_bytes()).await?,
+            Fate::Behind(payload) => {
+                to.write_all(replaced(&frame, &payload).as_bytes()).await?;
+                to.write_all(&bytes).await?;
+            }
         }
     }
 }
