@@ -18,7 +18,7 @@ fn shop_with(entry: &str) -> Shop {
 
 /// The program as ana with her rights.
 fn as_ana<'a>(url: &'a str, args: &[&'a str]) -> Vec<&'a str> {
-    let login = ["-s", url, "--user", "shop-ana", "--password", "pw"];
+    let login = ["-s", url, "--user", "shop/ana", "--password", "pw"];
     [&login[..], &["--inbox-prefix", "_INBOX_shop.ana"], args].concat()
 }
 

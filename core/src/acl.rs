@@ -13,6 +13,9 @@ const RESPONSES: Responses = Responses { max: 1, expires: Duration::from_secs(36
 /// Looks like a bcrypt hash and is none of any password: until it is replaced nobody gets in.
 const NO_PASSWORD: &str = "$2a$11$replace-me";
 
+/// Where answers come unless a client says otherwise.
+const DEFAULT_INBOX: &str = "_INBOX";
+
 /// What an agent is to be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -107,7 +110,7 @@ const API: [Verb; 8] = [
         "STREAM.INFO",
         "",
         |role| role == Role::Send,
-        "open; without it receipts have no cursor, and the duplicate window counts as 2 minutes",
+        "open, and learn the receipts' cursors and the duplicate window",
     ),
     verb("STREAM.CREATE", "", Role::makes, "open a project that is new"),
     verb("STREAM.UPDATE", "", Role::makes, "change the retention"),
@@ -233,7 +236,7 @@ impl Permissions {
         for remark in self.remarks() {
             text += remark;
         }
-        let (user, password) = (quote(&format!("{project}-{agent}")), quote(NO_PASSWORD));
+        let (user, password) = (quote(&format!("{project}/{agent}")), quote(NO_PASSWORD));
         text += &format!(
             "{{\n  user: {user}\n  # Nobody gets in with this one: put the output of \
              `nats server passwd` here.\n  password: {password}\n  permissions: {{\n",
@@ -247,7 +250,7 @@ impl Permissions {
         }
         if let Some(Responses { max, expires }) = self.allow_responses {
             text += &format!(
-                "    # answer: whoever asked, and nobody else\n    \
+                "    # answer: whoever asked\n    \
                  allow_responses: {{ max: {max}, expires: \"{}s\" }}\n",
                 expires.as_secs()
             );
@@ -266,7 +269,13 @@ impl Permissions {
                      reads can have\n# them written to any subject. Who must be kept apart needs \
                      an account of its own.\n";
         let makes = "# Who may make a stream may have it copy every other stream of the account.\n";
+        let looks = "# It may not look at messages: what it sends under an id that another message \
+                     has\n# counts as stored before. Ids that nobody can guess avoid that.\n";
+        let inbox = "# This inbox prefix is everybody's: it reads all answers, and can forge them. \
+                     Leave it\n# out, and it has one of its own.\n";
         let all = [
+            (self.inbox_prefix == DEFAULT_INBOX, inbox),
+            (role == Role::Send, looks),
             (role.reads(), reads),
             (role.sends(), sends),
             (role.reads(), walls),

@@ -23,7 +23,8 @@ pub(crate) async fn history(
 ) -> Result<History, Error> {
     let subject = filter.subject(&stream.project);
     let (start, before) = (options.start, options.before);
-    let info = stream.info(deadline).await?;
+    let places = (before.unwrap_or_default(), start.given().unwrap_or_default());
+    let info = stream.info_at(places, deadline).await?;
     for given in before.into_iter().chain(start.given()) {
         if !belongs(stream, given, &info, deadline).await? {
             return Err(foreign(stream, &info));

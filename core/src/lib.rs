@@ -83,6 +83,7 @@ mod unconnected; // why connecting failed
 mod dial; // a connected client with our settings
 mod state; // what the connection is in
 mod mux; // one reply inbox for all requests
+mod dialled; // one client, until it is thrown away
 mod link; // connection state, publishes, requests
 mod api; // JetStream's API, asked until it answers
 mod stored; // a message as it lies in the stream

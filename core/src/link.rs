@@ -3,10 +3,10 @@
 //! Everything above this module speaks in [`Error`]s; the errors of async-nats end here.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use async_nats::{Client, Event, HeaderMap, Message, Subscriber};
+use async_nats::{Event, HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dial::{self, Plan};
+use crate::dialled::{Dialled, subscribe};
 use crate::discover::Origin;
-use crate::error::{Error, ErrorKind, root};
+use crate::error::{Error, ErrorKind};
 use crate::mux::{Mux, Slot};
 use crate::random;
 use crate::state::{Mark, Right, State};
@@ -25,6 +26,8 @@ use crate::unconnected::expired;
 /// Until a stream says otherwise: a quarter of the server's default duplicate window.
 const PATIENCE: Duration = Duration::from_secs(30);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+/// How often a subject for answers that was refused is asked for again.
+const DEAF_PAUSE: Duration = Duration::from_secs(2);
 /// How long a client may take to take a command.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -39,46 +42,6 @@ pub(crate) struct Link {
     /// Ends everything that lives on this connection.
     pub(crate) closed: CancellationToken,
     pub(crate) tasks: TaskTracker,
-}
-
-struct Dialled {
-    client: Client,
-    abandoned: Arc<AtomicBool>,
-    /// Ends what waits on the client; a subscription of ours would keep it alive.
-    gone: CancellationToken,
-}
-
-impl Dialled {
-    async fn publish(
-        &self,
-        subject: &str,
-        reply: Option<String>,
-        headers: Option<HeaderMap>,
-        payload: Bytes,
-    ) -> Result<(), Error> {
-        let (client, to) = (&self.client, subject.to_owned());
-        let result = match (reply, headers) {
-            (None, None) => client.publish(to, payload).await,
-            (None, Some(headers)) => client.publish_with_headers(to, headers, payload).await,
-            (Some(reply), None) => client.publish_with_reply(to, reply, payload).await,
-            (Some(reply), Some(headers)) => {
-                client.publish_with_reply_and_headers(to, reply, headers, payload).await
-            }
-        };
-        result.map_err(|cause| publish_error(subject, cause))
-    }
-
-    /// Ends this client, with whatever it has queued, and everything that waits on it.
-    fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Relaxed);
-        self.gone.cancel();
-    }
-}
-
-impl Drop for Dialled {
-    fn drop(&mut self) {
-        self.abandon();
-    }
 }
 
 /// How waiting for an answer ended.
@@ -125,14 +88,8 @@ impl Link {
         let note = move |event: Event| State::note(&state, number, event);
         let client = dial::dial(&self.plan, note, abandoned.clone()).await?;
         let gone = CancellationToken::new();
-        let dialled = Arc::new(Dialled { client, abandoned, gone: gone.clone() });
-        let mut answers = subscribe(&dialled.client, self.mux.subject(), None).await?;
-        let mux = self.mux.clone();
-        self.tasks.spawn(gone.run_until_cancelled_owned(async move {
-            while let Some(message) = answers.next().await {
-                mux.deliver(message);
-            }
-        }));
+        let dialled = Arc::new(Dialled { client, abandoned, gone, hearing: Mutex::default() });
+        self.hear(&dialled).await?;
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(dialled);
         self.state.send_modify(|it| it.install(number));
         // The event of this very connection is on its way; waiting keeps it from looking like a
@@ -141,6 +98,49 @@ impl Link {
         // On the time-out a safety net: an event can be lost when 128 others are queued before it.
         if timeout(self.plan.timeout, state.wait_for(State::is_up)).await.is_err() {
             self.state.send_modify(State::connected);
+        }
+        Ok(())
+    }
+
+    /// Listens for answers, in the place of what listened before.
+    async fn hear(&self, dialled: &Dialled) -> Result<(), Error> {
+        let mut answers = subscribe(&dialled.client, self.mux.subject(), None).await?;
+        let (mux, hearing) = (self.mux.clone(), dialled.gone.child_token());
+        self.tasks.spawn(hearing.clone().run_until_cancelled_owned(async move {
+            while let Some(message) = answers.next().await {
+                mux.deliver(message);
+            }
+        }));
+        let mut current = dialled.hearing.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, hearing).cancel();
+        Ok(())
+    }
+
+    /// Asks for the answers' subject again, which the server has refused on this connection: with
+    /// other rights it has dropped what we listen by, and does not bring it back.
+    async fn hear_again(&self) -> Result<(), Error> {
+        let dialled = self.client()?;
+        let mark = self.mark();
+        self.bounded(&dialled, self.hear(&dialled)).await??;
+        let mut slot = self.claim();
+        let subject = slot.subject();
+        self.publish(&subject, None, None, Bytes::new()).await?;
+        let mut state = self.state.subscribe();
+        // The server works in turn: once it has a word on the second, it has had one on the first.
+        let word = state.wait_for(|it| {
+            it.generation != mark.generation || it.refusal(Right::Publish, &subject, mark).is_some()
+        });
+        let heard = timeout(CLOSE_PATIENCE, async {
+            tokio::select! {
+                _ = slot.answer() => true,
+                word = word => word.is_ok(),
+            }
+        });
+        let inbox = self.mux.subject();
+        if heard.await.unwrap_or(false)
+            && self.refused_since(Right::Subscribe, &inbox, mark).is_none()
+        {
+            self.state.send_modify(State::hears_again);
         }
         Ok(())
     }
@@ -406,41 +406,28 @@ pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the connection is closed")
 }
 
-async fn subscribe(
-    client: &Client,
-    subject: String,
-    queue_group: Option<String>,
-) -> Result<Subscriber, Error> {
-    let what = format!("subscribe to {subject}");
-    let result = match queue_group {
-        Some(group) => client.queue_subscribe(subject, group).await,
-        None => client.subscribe(subject).await,
-    };
-    result.map_err(|cause| Error::new(ErrorKind::Disconnected, what).because(root(&cause)))
-}
-
-fn publish_error(subject: &str, cause: async_nats::PublishError) -> Error {
-    use async_nats::client::PublishErrorKind;
-    let kind = match cause.kind() {
-        PublishErrorKind::MaxPayloadExceeded => ErrorKind::TooLarge,
-        PublishErrorKind::InvalidSubject => ErrorKind::InvalidArgument,
-        PublishErrorKind::Send => ErrorKind::Disconnected,
-    };
-    Error::new(kind, format!("publish to {subject}")).because(root(&cause))
-}
-
 /// Watches for outages longer than what was queued may live.
 async fn supervise(link: Weak<Link>, closed: CancellationToken) {
     let Some(mut state) = link.upgrade().map(|link| link.state()) else { return };
     loop {
-        let age = tokio::select! {
+        let (is_deaf, age) = tokio::select! {
             () = closed.cancelled() => return,
-            down = state.wait_for(|it| !it.is_up()) => match down {
-                Ok(state) => state.down_for(),
+            down = state.wait_for(|it| !it.is_up() || it.is_deaf()) => match down {
+                Ok(state) => (state.is_up(), state.down_for()),
                 Err(_) => return,
             },
         };
         let Some(strong) = link.upgrade() else { return };
+        if is_deaf {
+            if let Err(error) = strong.hear_again().await {
+                tracing::debug!(cause = format!("{error:#}"), "cannot listen for answers");
+            }
+            drop(strong);
+            if closed.run_until_cancelled(sleep(DEAF_PAUSE)).await.is_none() {
+                return;
+            }
+            continue;
+        }
         let patience = Duration::from_millis(strong.patience_ms.load(Ordering::Relaxed));
         if age >= patience {
             tracing::warn!(

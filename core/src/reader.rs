@@ -225,7 +225,7 @@ impl Reader {
         // Deletes the consumer that the last epoch left on the server.
         self.stale = Source::None;
         let began = std::time::Instant::now();
-        let info = self.stream.info(deadline).await?;
+        let info = self.stream.info_at(self.places(), deadline).await?;
         let mut place = self.checked(&info, deadline).await?;
         let barren = self.barren_after(&place);
         if barren >= BARREN_EPOCHS {
@@ -261,11 +261,14 @@ impl Reader {
         Ok(place.items)
     }
 
+    fn places(&self) -> (Cursor, Cursor) {
+        (self.cursor, self.been.unwrap_or(self.cursor))
+    }
+
     async fn checked(&self, info: &Info, deadline: Instant) -> Result<Place, Error> {
-        let places = (self.cursor, self.been.unwrap_or(self.cursor));
         // What an answer once said of the end may have been false, or the stream rolled back since.
         let horizon = self.horizon.min(info.state.last_seq);
-        Place::checked(&self.stream, places, horizon, info, deadline).await
+        Place::checked(&self.stream, self.places(), horizon, info, deadline).await
     }
 
     /// How many epochs in a row, the one before `place` included, have handed out nothing.
@@ -453,7 +456,7 @@ impl Reader {
             return self.begin(Instant::now() + REQUEST_TIMEOUT).await;
         }
         let deadline = Instant::now() + REQUEST_TIMEOUT;
-        let info = self.stream.info(deadline).await?;
+        let info = self.stream.info_at(self.places(), deadline).await?;
         let mut place = self.checked(&info, deadline).await?;
         let (stream, end) = (&self.stream, info.state.last_seq);
         let more = place.fetch(stream, &self.one_subject(), end, BATCH_MAX).await?;

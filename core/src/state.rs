@@ -91,6 +91,15 @@ impl State {
         self.inbox_refused.then(|| missing(Right::Subscribe, &self.inbox, hint))
     }
 
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.inbox_refused
+    }
+
+    /// The server takes our subscription to the answers.
+    pub(crate) fn hears_again(&mut self) {
+        self.inbox_refused = false;
+    }
+
     /// Returns when the connection of `generation` is no more.
     pub(crate) async fn lost(state: &mut watch::Receiver<State>, generation: u64) {
         if state.wait_for(|it| !it.is_up() || it.generation != generation).await.is_err() {

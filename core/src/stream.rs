@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::answer::{MESSAGE_NOT_FOUND, STREAM_NAME_IN_USE, STREAM_NOT_FOUND};
@@ -16,18 +16,22 @@ use crate::clock::nanos;
 use crate::config::{OpenOptions, Retention};
 use crate::error::{Error, ErrorKind};
 use crate::link::Link;
+use crate::message::Cursor;
 use crate::name::Project;
 use crate::stored::{Fetched, Stored, seq, unix_ns};
 
 /// The server's default, assumed where we may not ask.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// How long a leader may be behind what a replica has delivered.
+const LEADER_LAG: Duration = Duration::from_secs(2);
+const LAG_PAUSE: Duration = Duration::from_millis(50);
 
 pub(crate) struct Stream {
     pub(crate) link: Arc<Link>,
     pub(crate) project: Project,
     pub(crate) name: String,
     known: Mutex<Known>,
-    /// The highest sequence an answer to a send has named.
+    /// The highest sequence that an answer to a send, or the stream's information, has named.
     highest: AtomicU64,
     refreshing: tokio::sync::Mutex<()>,
     /// Consumers whose deletion has been asked for and not yet answered.
@@ -268,6 +272,26 @@ impl Stream {
             .map_err(|failure| failure.about(format!("stream {}", self.name)))
     }
 
+    /// The same for who has been at two places. A leader that was just chosen may not have come
+    /// there yet; a stream that was rolled back stays behind.
+    pub(crate) async fn info_at(
+        &self,
+        (one, other): (Cursor, Cursor),
+        deadline: Instant,
+    ) -> Result<Info, Error> {
+        let patience = deadline.min(Instant::now() + LEADER_LAG);
+        loop {
+            let info = self.info(deadline).await?;
+            let (incarnation, end) = (info.incarnation(), info.state.last_seq);
+            let is_behind =
+                [one, other].iter().any(|it| it.incarnation == incarnation && it.seq > end);
+            if !is_behind || info.is_single() || Instant::now() >= patience {
+                return Ok(info);
+            }
+            sleep(LAG_PAUSE).await;
+        }
+    }
+
     async fn try_info(&self, deadline: Instant) -> Result<Info, Failure> {
         let generation = self.link.mark().generation;
         let verb = format!("STREAM.INFO.{}", self.name);
@@ -335,7 +359,11 @@ impl Stream {
     }
 
     async fn known_anew(&self, generation: u64, deadline: Instant) -> Result<Known, Error> {
-        let _one_asks = self.refreshing.lock().await;
+        // Whoever asks may have more time than this call.
+        let one_asks = timeout_at(deadline, self.refreshing.lock()).await;
+        let _one_asks = one_asks.map_err(|_| {
+            Error::new(ErrorKind::Timeout, format!("stream {}: not looked up in time", self.name))
+        })?;
         let known = *self.lock();
         if known.generation == generation {
             return Ok(known);
@@ -367,7 +395,7 @@ impl Stream {
         *self.lock()
     }
 
-    /// The highest sequence acknowledged so far.
+    /// The highest sequence of the stream known, so far.
     pub(crate) fn highest(&self) -> u64 {
         self.highest.load(Ordering::Relaxed)
     }
@@ -382,6 +410,7 @@ impl Stream {
         if known.incarnation != info.incarnation() {
             self.highest.store(0, Ordering::Relaxed);
         }
+        self.raise_highest(info.state.last_seq);
         *known = Known { incarnation: info.incarnation(), duplicate_window: window, generation };
         self.link.set_patience(window / 4);
     }

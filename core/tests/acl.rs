@@ -124,7 +124,7 @@ async fn ask(asking: &Manager, name: &str, answering: &Manager) -> Result<(), Er
 async fn an_agent_with_another_inbox_prefix_is_told_at_once() {
     for role in Role::ALL {
         let server = server(&[&rights("ana", *role)]);
-        let options = options(server.server().url(), "demo-ana");
+        let options = options(server.server().url(), "demo/ana");
         let connection = libchat::connect(options).await.expect("connects");
         let opened = connection.open("demo", "ana", OpenOptions::default()).await;
         let error = opened.map(drop).expect_err("no answer can come");
@@ -143,7 +143,7 @@ async fn nobody_reads_the_inbox_of_another() {
         let spied =
             [format!("{}.>", ben.inbox_prefix), "_INBOX.>".into(), ">".into(), "*.>".into()];
         for subject in spied {
-            let refused = refusals(&server, "demo-ana", async |client| {
+            let refused = refusals(&server, "demo/ana", async |client| {
                 client.subscribe(subject.clone()).await.expect("sent");
             });
             let refused = within("the refusal", refused).await;
@@ -209,7 +209,7 @@ async fn a_hostile_reader_can_have_the_server_write_to_another_project() {
     let other = admin.open("other", "admin", OpenOptions::default()).await.expect("opens");
     let watch = other.watch_all(WatchOptions::default()).await.expect("watches");
     let options =
-        async_nats::ConnectOptions::with_user_and_password("demo-ana".into(), "pw".into());
+        async_nats::ConnectOptions::with_user_and_password("demo/ana".into(), "pw".into());
     let client = options.connect(server.server().url()).await.expect("connects");
     let ask = client.publish_with_reply("$JS.API.STREAM.INFO.chat-demo", "chat.other.x", "".into());
     ask.await.expect("sent");
@@ -230,7 +230,7 @@ async fn what_is_printed_lets_nobody_in_before_a_password_is_set() {
     for password in ["", "$2a$11$replace-me", "replace-me", "pw"] {
         let options = ConnectOptions {
             password: Some(password.to_owned()),
-            ..self::options(server.url(), "demo-ana")
+            ..self::options(server.url(), "demo/ana")
         };
         let error = libchat::connect(options).await.map(drop).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
@@ -295,10 +295,10 @@ async fn a_domain_and_a_prefix_of_ones_own_are_honoured() {
         let connection = libchat::connect(options).await.expect("connects");
         connection.open("demo", "ana", OpenOptions::default()).await
     };
-    let error = open("demo-ben").await.map(drop).expect_err("may not make it");
+    let error = open("demo/ben").await.map(drop).expect_err("may not make it");
     assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
     assert!(format!("{error:#}").contains(CREATE), "{error:?}");
-    let ana = open("demo-ana").await.expect("opens");
+    let ana = open("demo/ana").await.expect("opens");
     let receipt = send(&ana, "plan", "hello").await;
     assert!(receipt.cursor.is_some());
     let history = ana.history("plan", HistoryOptions::default()).await.expect("reads");
@@ -337,7 +337,7 @@ fn options(url: &str, user: &str) -> ConnectOptions {
 }
 
 async fn connect(server: &TestServer, rights: &Permissions) -> Connection {
-    let user = format!("{}-{}", rights.project, rights.agent);
+    let user = format!("{}/{}", rights.project, rights.agent);
     let inbox_prefix = Some(rights.inbox_prefix.clone());
     let options = ConnectOptions { inbox_prefix, ..options(server.server().url(), &user) };
     libchat::connect(options).await.expect("connects")

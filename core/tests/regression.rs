@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use common::proxy::{Fate, Proxy};
@@ -123,4 +124,87 @@ async fn a_request_filled_to_the_last_byte_is_followed_by_another() {
     let mut expected = vec!["a consumer is made".to_owned()];
     expected.extend((1..9).map(|_| AT_ONCE.to_string()));
     assert_eq!(told.try_iter().collect::<Vec<_>>(), expected);
+}
+
+/// Only what a manager itself had sent told it that the stream was another one: a receipt from one
+/// that had not sent yet named the stream before, where the place may be another message's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_receipt_names_todays_stream() {
+    let server = TestServer::start();
+    let ben = server.open("ben").await;
+    send(&ben, "plan", "before").await;
+    let ana = server.open("ana").await;
+    server.remake_stream().await;
+    let receipt = ana.send("plan", "after", SendOptions::default()).await.expect("stored");
+    let page = ben.history("plan", Default::default()).await.expect("history");
+    let place = page.messages[0].cursor;
+    let said = receipt.cursor.expect("may look");
+    assert_eq!((said.incarnation, said.seq), (place.incarnation, place.seq));
+}
+
+/// After a reconnect one send asks for the stream's standing, for all: those behind it waited as
+/// long as that one might, whatever their own deadlines.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_that_waits_for_anothers_question_keeps_its_deadline() {
+    let server = TestServer::start();
+    let mut is_cut = false;
+    let proxy = Proxy::start(&server, move |frame| {
+        if frame.is_ack() && !std::mem::replace(&mut is_cut, true) {
+            return Fate::Cut;
+        }
+        if is_cut && frame.says("stream_info") { Fate::Lose } else { Fate::Pass }
+    });
+    let ana = Arc::new(proxy.await.open("ana").await);
+    let patient = tokio::spawn({
+        let ana = ana.clone();
+        async move { ana.send("plan", "patient", SendOptions::default()).await }
+    });
+    within("a reconnect", async {
+        while ana.stats().reconnects == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let timeout = Duration::from_millis(200);
+    let begun = std::time::Instant::now();
+    let options = SendOptions { timeout, ..Default::default() };
+    let error = ana.send("other", "brief", options).await.expect_err("nobody answers");
+    assert_eq!(error.kind(), libchat::ErrorKind::Timeout, "{error:?}");
+    assert!(begun.elapsed() < timeout + Duration::from_secs(1), "after {:?}", begun.elapsed());
+    patient.abort();
+}
+
+/// After a change of leaders the new one answered for a moment as if it had not stored yet what a
+/// replica had already delivered: that was told as a reset, and everything a second time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_lags_for_a_moment_is_no_reset() {
+    let server = TestServer::start();
+    let lagging = Arc::new(AtomicUsize::new(0));
+    let left = lagging.clone();
+    let proxy = Proxy::start(&server, move |frame| {
+        let Some(info) = frame.text().filter(|it| it.contains("stream_info")) else {
+            return Fate::Pass;
+        };
+        match left.fetch_update(Relaxed, Relaxed, |it| it.checked_sub(1)) {
+            Ok(_) => Fate::Replace(
+                info.replace("\"last_seq\":2", "\"last_seq\":1")
+                    .replace("\"num_replicas\":1", "\"num_replicas\":3"),
+            ),
+            Err(_) => Fate::Pass,
+        }
+    });
+    let ana = proxy.await.open("ana").await;
+    send_numbers(&ana, "plan", 0..2).await;
+    let page = ana.history("plan", HistoryOptions::default()).await.expect("history");
+    lagging.store(6, Relaxed);
+    let start = Start::After(page.next);
+    let watch = ana.watch("plan", WatchOptions::from(start)).await.expect("watches");
+    assert_eq!(events(&watch, 1).await, ["caught up"]);
+    lagging.store(3, Relaxed);
+    let options = HistoryOptions { start, ..Default::default() };
+    let page = ana.history("plan", options).await.expect("its cursor is today's");
+    assert_eq!(page.messages.len(), 0);
+    send(&ana, "plan", "2").await;
+    assert_eq!(events(&watch, 1).await, ["message 2"]);
 }

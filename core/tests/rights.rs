@@ -12,13 +12,19 @@ use libchat::{
 
 /// Users instead of the local server's only one: `agent` may not publish to what `denied` lists.
 fn accounts(denied: &str) -> String {
+    accounts_with(denied, "")
+}
+
+/// The same, and it may not subscribe to what `unheard` lists.
+fn accounts_with(denied: &str, unheard: &str) -> String {
     format!(
         r#"
 authorization {{}}
 accounts {{
   A {{ jetstream: enabled, users: [
     {{ user: agent, password: pw, permissions: {{
-        publish: {{ allow: [">"], deny: ["none", {denied}] }} }} }}
+        publish: {{ allow: [">"], deny: ["none", {denied}] }}
+        subscribe: {{ allow: [">"], deny: ["none", {unheard}] }} }} }}
     {{ user: admin, password: pw }}
   ] }}
 }}
@@ -97,14 +103,14 @@ async fn rights_taken_from_a_watch_are_a_stall_and_given_back_they_lose_nothing(
     let watch = agent.watch("plan", WatchOptions::default()).await.expect("watches");
     send(&admin, "plan", "1").await;
     assert_eq!(events(&watch, 2).await, ["caught up", "message 1"]);
-    reload(&mut server, r#""$JS.API.>""#).await;
+    reload(&mut server, &accounts(r#""$JS.API.>""#)).await;
     send(&admin, "plan", "2").await;
     let mut shown = Vec::new();
     while shown.last().is_none_or(|it| it != "stalled") {
         shown.push(show(&next_event(&watch).await));
     }
     agent.send("plan", "3", SendOptions::default()).await.expect("may still send");
-    reload(&mut server, "").await;
+    reload(&mut server, &accounts("")).await;
     while shown.last().is_none_or(|it| it != "message 3") {
         shown.push(show(&next_event(&watch).await));
     }
@@ -112,12 +118,35 @@ async fn rights_taken_from_a_watch_are_a_stall_and_given_back_they_lose_nothing(
     assert_eq!(shown, ["message 2", "message 3"]);
 }
 
+/// A server that is given other rights drops subscriptions and keeps the connection: nothing heard
+/// again what was given back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_to_hear_answers_that_is_given_back_is_used() {
+    let mut server = TestServer::with_config(&accounts(""));
+    let (admin, agent) = (open_as(&server, "admin").await, open_as(&server, "agent").await);
+    let watch = agent.watch("plan", WatchOptions::default()).await.expect("watches");
+    reload(&mut server, &accounts_with("", r#""_INBOX.>""#)).await;
+    let send = || agent.send("plan", "x", SendOptions::default());
+    let refused =
+        || async { send().await.is_err_and(|error| error.kind() == ErrorKind::Unauthorized) };
+    eventually("the agent is told", refused).await;
+    send_numbers(&admin, "plan", 0..3).await;
+    reload(&mut server, &accounts("")).await;
+    eventually("it sends again", || async { send().await.is_ok() }).await;
+    let mut numbers = Vec::new();
+    while numbers.len() < 3 {
+        let body = next(&watch).await.body.clone();
+        numbers.extend(body.parse::<usize>());
+    }
+    assert_eq!(numbers, [0, 1, 2]);
+}
+
 /// Gives the running server other accounts, and waits until it has taken them.
-async fn reload(server: &mut TestServer, denied: &str) {
+async fn reload(server: &mut TestServer, accounts: &str) {
     let path = server.folder().join(".libchat/nats-server.conf");
     let text = std::fs::read_to_string(&path).expect("the configuration");
     let (own, _) = text.split_once("\nauthorization {}").expect("the accounts");
-    std::fs::write(&path, format!("{own}{}", accounts(denied))).expect("written");
+    std::fs::write(&path, format!("{own}{accounts}")).expect("written");
     let before = server.log_lines("Reloaded server configuration");
     server.signal("HUP");
     eventually("the server has read it", || async {

@@ -375,8 +375,9 @@ class Manager:
             body: text; bytes must be UTF-8. With its envelope it must fit the server's limit, 1 MiB
                 unless it was set.
             id: idempotency key of 1 to 64 bytes, without control characters and outer spaces; None
-                draws 32 hex digits. What is sent twice under one id, in whatever thread, within
-                the stream's duplicate window (2 minutes by default) is stored once.
+                draws 32 hex digits. What is sent twice under one id, within the stream's
+                duplicate window (2 minutes by default), is stored once; where another message of
+                the project has the id, the send fails with Conflict.
             reply_to: the message that this one answers, or its id.
             headers: header fields to store with it. Names starting with "Nats-" are the server's;
                 values have no line breaks and no outer spaces.

@@ -55,9 +55,14 @@ impl Frame<'_> {
             .any(|end| headers.starts_with(end))
     }
 
+    /// Its payload, if that is text.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(self.payload).ok()
+    }
+
     /// Whether its payload is text that contains `what`.
     pub fn says(&self, what: &str) -> bool {
-        std::str::from_utf8(self.payload).is_ok_and(|it| it.contains(what))
+        self.text().is_some_and(|it| it.contains(what))
     }
 
     /// Whether it tells the sender of a message that it is stored.

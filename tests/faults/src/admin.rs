@@ -19,6 +19,8 @@ pub(crate) struct Stored {
     pub(crate) seq: u64,
     pub(crate) short: String,
     pub(crate) id: String,
+    /// The sender's clock and the server's differ by a day or more.
+    pub(crate) is_off_by_days: bool,
 }
 
 /// The stream's name for a thread of project `demo`.
@@ -143,5 +145,13 @@ fn decode(seq: u64, message: &Value) -> Stored {
         seq,
         short: subject.rsplit('.').next().unwrap_or_default().to_owned(),
         id: text(&envelope["id"]),
+        is_off_by_days: days_apart(&text(&envelope["timestamp"]), &text(&message["time"])),
     }
+}
+
+/// Whether two RFC 3339 times are at least a day apart: other dates, and not around one midnight.
+fn days_apart(one: &str, other: &str) -> bool {
+    let hour = |it: &str| it.get(11..13).and_then(|it| it.parse::<i32>().ok()).unwrap_or_default();
+    let near_midnight = (hour(one) - hour(other)).abs() > 20;
+    one.get(..10) != other.get(..10) && !near_midnight
 }

@@ -22,7 +22,7 @@ pub(crate) struct Fault {
     pub(crate) plan: Plan,
     pub(crate) allow: Allow,
     /// Counters that agents print at their end, and first words or kinds of errors in their lines:
-    /// without one of them the fault was not hit.
+    /// without one of them the fault was not hit. Empty where the operator's own answer shows it.
     pub(crate) trace: &'static [&'static str],
     /// Breaks something, and mends it before it returns.
     pub(crate) inject: for<'a> fn(&'a mut Scene) -> BoxFuture<'a, ()>,
@@ -200,12 +200,16 @@ fn sender(face: Face, url: &str, plan: Plan, clock: &tempfile::NamedTempFile, fi
     let numbers = numbers.map(|it| it.to_string());
     let args = ["send", "ben", "t"].into_iter().chain(numbers.iter().map(String::as_str));
     let path = clock.path().to_str().expect("a path");
-    let preload = std::env::var("LIBCHAT_FAULTS_AGENTS").map(|it| format!("{it}/clock.so"));
-    let preload = preload.unwrap_or_default();
     set_clock(clock, 0);
+    let args = args.collect::<Vec<_>>();
+    if !plan.clock {
+        return Actor::start(face, url, &args, &[]);
+    }
+    let folder = std::env::var("LIBCHAT_FAULTS_AGENTS").expect("run scripts/faults, which sets it");
+    let preload = format!("{folder}/clock.so");
+    assert!(Path::new(&preload).exists(), "{preload}: scripts/faults makes it");
     let env = [("LD_PRELOAD", preload.as_str()), ("LIBCHAT_FAULTS_CLOCK", path)];
-    let env = if plan.clock { &env[..] } else { &[] };
-    Actor::start(face, url, &args.collect::<Vec<_>>(), env)
+    Actor::start(face, url, &args, &env)
 }
 
 /// Runs one fault.
@@ -214,11 +218,11 @@ pub(crate) async fn run(fault: &Fault, face: Face, seed: u64) -> Verdict {
     scene.flow().await;
     scene.hit = Instant::now();
     (fault.inject)(&mut scene).await;
-    finish(scene, fault).await
+    finish(scene, fault).await.0
 }
 
 /// What the agents come to once the fault is over.
-pub(crate) async fn finish(mut scene: Scene, fault: &Fault) -> Verdict {
+pub(crate) async fn finish(mut scene: Scene, fault: &Fault) -> (Verdict, Site) {
     let healed = Instant::now();
     let mut verdict = Verdict::default();
     if !scene.plan.stays {
@@ -227,9 +231,9 @@ pub(crate) async fn finish(mut scene: Scene, fault: &Fault) -> Verdict {
             verdict.untrue.push("nothing can be sent afterwards".to_owned());
         }
     }
-    let quiet = scene.wind_down(&mut verdict).await;
-    scene.judge(&mut verdict, fault, quiet, healed).await;
-    verdict
+    let late = scene.wind_down(&mut verdict).await;
+    scene.judge(&mut verdict, fault, late, healed).await;
+    (verdict, scene.site)
 }
 
 impl Scene {
@@ -253,14 +257,14 @@ impl Scene {
         &mut self,
         verdict: &mut Verdict,
         fault: &Fault,
-        quiet: Vec<Line>,
+        late: Vec<Line>,
         healed: Instant,
     ) {
         let stored = self.admin().stored().await;
         let sender = [self.sender_before.clone(), self.sender.lines()].concat();
         let mut sent = sends("ben", &sender);
         verdict.sends(&sent, &stored, self.wiped);
-        let quiet_sent = sends("late", &quiet);
+        let quiet_sent = sends("late", &late);
         verdict.sends(&quiet_sent, &stored, None);
         sent.extend(quiet_sent);
         let before = std::mem::take(&mut self.busy_before);
@@ -283,14 +287,16 @@ impl Scene {
         verdict.watch(&Watched { lines: &busy, ..all }, fault.allow);
         verdict.watch(&Watched { lines: &idle, ..quiet }, fault.allow);
         verdict.calls(&sender, fault.allow);
+        verdict.calls(&late, fault.allow);
         verdict.calls(&self.caller.lines(), fault.allow);
         if wiped.is_none() {
-            verdict.complete(&self.caller.lines(), &sender, OLD);
+            let sent = [sender.clone(), late].concat();
+            verdict.complete(&self.caller.lines(), &sent, OLD);
         }
         verdict.silence(&busy, self.hit, Instant::now());
         let first = busy.iter().find(|it| it.is("got") && it.at > healed);
         verdict.recovery_ms = first.map(|it| (it.at - healed).as_millis());
-        self.finish(verdict, fault, &[&sender, &busy, &idle]).await;
+        self.finish(verdict, fault, &[&sender, &busy, &idle], &stored).await;
         if !verdict.is_clean() {
             let calls = self.caller.lines();
             let journals =
@@ -300,7 +306,13 @@ impl Scene {
     }
 
     /// Ends everybody, and looks for what shows that the fault was hit.
-    async fn finish(&mut self, verdict: &mut Verdict, fault: &Fault, lines: &[&Vec<Line>]) {
+    async fn finish(
+        &mut self,
+        verdict: &mut Verdict,
+        fault: &Fault,
+        lines: &[&Vec<Line>],
+        stored: &[Stored],
+    ) {
         for actor in [&mut self.busy, &mut self.idle, &mut self.caller] {
             if !actor.finish().await {
                 verdict.untrue.push(format!("{} does not end", actor.name));
@@ -318,8 +330,13 @@ impl Scene {
                 traces.push(format!("{trace} {count}"));
             }
         }
+        if fault.plan.clock {
+            let off = stored.iter().filter(|it| it.is_off_by_days).count();
+            traces.extend((off > 0).then(|| format!("messages off by days {off}")));
+        }
         verdict.trace = traces.join(", ");
-        if traces.is_empty() {
+        let is_shown = !fault.trace.is_empty() || fault.plan.clock;
+        if traces.is_empty() && is_shown {
             verdict.untrue.push(format!("not hit: no {}", fault.trace.join(", no ")));
         }
     }

@@ -8,9 +8,11 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::actor::{Actor, Face};
+use crate::admin::Admin;
 use crate::judge::Allow;
 use crate::proxy::Network;
 use crate::scene::{self, AWAY, Fault, PLAN, Plan, Scene};
+use crate::server::PATIENCE;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -63,12 +65,18 @@ pub(crate) async fn run(options: Options) -> bool {
         sample(&scene, &others, &mut samples).await;
     }
     println!("faults: {faults:?}");
-    let verdict = scene::finish(scene, &fault).await;
+    // Of the busy and the idle watch, of the other faces, and of a list under way.
+    let mut clean = consumers_become(&scene.admin(), 2 + others.len() + 1).await;
+    for mut other in others {
+        clean &= other.finish().await;
+    }
+    let (verdict, site) = scene::finish(scene, &fault).await;
+    clean &= consumers_become(&site.admin(), 0).await;
     println!("{} acked, {} lost, {} twice", verdict.acked, verdict.lost, verdict.twice);
     for text in &verdict.untrue {
         println!("    {text}");
     }
-    verdict.is_clean() & is_flat(&samples)
+    clean & verdict.is_clean() & is_flat(&samples)
 }
 
 async fn one_fault(scene: &mut Scene) -> &'static str {
@@ -117,8 +125,20 @@ async fn sample(scene: &Scene, others: &[Actor], samples: &mut Samples) {
         let tasks = lines.iter().rev().find(|it| it.is("tasks")).map_or(0, |it| it.number(1));
         samples.entry(format!("{} tasks", actor.name)).or_default().push([tasks, 0, 0]);
     }
-    let consumers = scene.admin().consumers().await.len() as u64;
-    samples.entry("consumers".to_owned()).or_default().push([consumers, 0, 0]);
+}
+
+/// Whether no more are left when the server has forgotten those whose readers lost it (60 s).
+async fn consumers_become(admin: &Admin, most: usize) -> bool {
+    let begun = Instant::now();
+    loop {
+        let left = admin.consumers().await.len();
+        let time = begun.elapsed();
+        if left <= most || time > PATIENCE {
+            println!("{left} consumers after {} s, at most {most} expected", time.as_secs());
+            return left <= most;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
 }
 
 fn of_process(pid: u32) -> Sample {

@@ -1,6 +1,6 @@
 //! Runs the faults, keeps what each came to, and prints the table.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -68,7 +68,7 @@ impl Options {
                     (false, true) => true,
                     (false, false) => WORST.contains(&fault.name),
                 };
-                let only = self.only.as_ref().is_none_or(|it| fault.name.contains(it.as_str()));
+                let only = self.only.as_ref().is_none_or(|it| is_meant(fault.name, it));
                 let seeds = if is_core && !self.short { self.seeds } else { 1 };
                 if chosen && only {
                     let seeds = self.seed..self.seed + seeds;
@@ -87,28 +87,42 @@ impl Options {
         let Some(path) = &self.keep else { return Vec::new() };
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let done = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-        done.filter(|it: &Done| it.build == build()).collect()
+        done.filter(|it: &Done| it.build == build() && it.verdict.is_clean()).collect()
     }
 }
 
-/// When this program was built.
+/// A whole name means that fault only.
+fn is_meant(name: &str, text: &str) -> bool {
+    let is_name = faults::all().iter().any(|it| it.name == text);
+    if is_name { name == text } else { name.contains(text) }
+}
+
+/// When the newest of this program and the agents was built.
 fn build() -> u64 {
-    let made = std::env::current_exe().and_then(|it| it.metadata()?.modified());
-    let made = made.ok().and_then(|it| it.duration_since(UNIX_EPOCH).ok());
-    made.map_or(0, |it| it.as_secs())
+    let agents = std::env::var_os("LIBCHAT_FAULTS_AGENTS").map(PathBuf::from);
+    let agents = agents.and_then(|it| std::fs::read_dir(it).ok()).into_iter().flatten();
+    let agents = agents.filter_map(|it| Some(it.ok()?.path()));
+    let files = std::env::current_exe().into_iter().chain(agents);
+    let made = files.filter_map(|it| it.metadata().ok()?.modified().ok());
+    let made = made.filter_map(|it| it.duration_since(UNIX_EPOCH).ok());
+    made.max().map_or(0, |it| it.as_secs())
 }
 
 /// Runs what is not done yet; whether all of it is as promised.
 pub(crate) async fn run(options: Options) -> bool {
-    let mut done = options.kept();
-    let key = |fault: &str, face: &str, seed| format!("{fault}|{face}|{seed}");
-    let known: HashMap<String, ()> =
-        done.iter().map(|it| (key(&it.fault, &it.face, it.seed), ())).collect();
     let jobs: Vec<Job> = options.jobs();
     let total = jobs.len();
-    let open = jobs
-        .into_iter()
-        .filter(|it| !known.contains_key(&key(it.fault.name, it.face.name(), it.seed)));
+    if total == 0 {
+        println!("no fault of that name for that face");
+        return false;
+    }
+    let key = |fault: &str, face: &str, seed: u64| format!("{fault}|{face}|{seed}");
+    let of = |it: &Job| key(it.fault.name, it.face.name(), it.seed);
+    let wanted: HashSet<String> = jobs.iter().map(of).collect();
+    let mut done = options.kept();
+    done.retain(|it| wanted.contains(&key(&it.fault, &it.face, it.seed)));
+    let known: HashSet<String> = done.iter().map(|it| key(&it.fault, &it.face, it.seed)).collect();
+    let open = jobs.into_iter().filter(|it| !known.contains(&of(it)));
     let mut runs = stream::iter(open.map(one)).buffer_unordered(options.jobs);
     while let Some(run) = runs.next().await {
         let state = if run.verdict.is_clean() { "ok" } else { "FAILED" };

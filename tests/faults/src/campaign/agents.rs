@@ -1,6 +1,7 @@
 //! What agents do: bursts of sends, readers of watches, and calls. Each is a task.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use libchat::{
 };
 use tokio::time::{sleep, timeout};
 
-use crate::campaign::journal::{Called, Found, Place, Said, Sent, Summary, Watched, body, said};
+use crate::campaign::journal::{Called, Found, Place, Said, Sent, Summary, Watched, body};
 use crate::campaign::schedule::{self, Burst, Call, Filter, Stop, Watch, Way};
 use crate::campaign::world::{Live, Slot, World, thread};
 
@@ -25,7 +26,7 @@ pub(super) async fn burst(world: Arc<World>, plan: Burst) {
     let Some(live) = world.live(plan.agent) else { return };
     let number = world.number();
     let id = |n: usize| {
-        let given = plan.repeat || plan.stop.is_some() || n % 2 == 0;
+        let given = plan.repeat || plan.stop.is_some() || n.is_multiple_of(2);
         given.then(|| format!("{}-{number}-{n}", live.agent))
     };
     let Some(pause_ms) = plan.pause_ms else {
@@ -122,35 +123,36 @@ async fn send_once(
     })
     .await;
     let rest = async {
-        match (first, plan.stop) {
-            (Poll::Ready(result), _) => Some(result),
-            (_, Some(Stop::DropAfterUs(us))) => timeout(micros(us), call).await.ok(),
-            (_, Some(Stop::CancelAfterUs(us))) => match timeout(micros(us), call.as_mut()).await {
-                Ok(result) => Some(result),
-                Err(_) => {
-                    cancel.fire();
-                    Some(call.await)
-                }
-            },
-            (_, None) => Some(call.await),
+        match first {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => finish(call.as_mut(), plan.stop, &cancel).await,
         }
     };
     let Ok(result) = timeout(HANGS, rest).await else {
         world.notes.find("a call hangs", format!("send of {}", live.agent));
         return None;
     };
-    let mut journal = world.notes.lock();
-    let sent = &mut journal.sends[at];
-    sent.ended = Some(Instant::now());
-    if let Some(result) = &result {
-        sent.said = said(result);
-        let id = match result {
-            Ok(receipt) => Some(receipt.id.as_str()),
-            Err(error) => error.id(),
-        };
-        sent.id = id.map_or_else(|| std::mem::take(&mut sent.id), str::to_owned);
-    }
+    world.notes.lock().sends[at].end(result.as_ref());
     result
+}
+
+/// Waits for a send, or ends it as the plan says.
+async fn finish(
+    mut call: Pin<&mut impl Future<Output = Result<Receipt, Error>>>,
+    stop: Option<Stop>,
+    cancel: &Cancel,
+) -> Option<Result<Receipt, Error>> {
+    match stop {
+        None => Some(call.await),
+        Some(Stop::DropAfterUs(us)) => timeout(micros(us), call).await.ok(),
+        Some(Stop::CancelAfterUs(us)) => match timeout(micros(us), call.as_mut()).await {
+            Ok(result) => Some(result),
+            Err(_) => {
+                cancel.fire();
+                Some(call.await)
+            }
+        },
+    }
 }
 
 fn micros(us: u64) -> Duration {

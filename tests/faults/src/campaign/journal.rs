@@ -81,6 +81,20 @@ pub(super) fn said(result: &Result<Receipt, Error>) -> Said {
 }
 
 impl Sent {
+    /// Notes what it said; nothing if it was dropped.
+    pub(super) fn end(&mut self, result: Option<&Result<Receipt, Error>>) {
+        self.ended = Some(Instant::now());
+        let Some(result) = result else { return };
+        self.said = said(result);
+        let id = match result {
+            Ok(receipt) => Some(receipt.id.as_str()),
+            Err(error) => error.id(),
+        };
+        if let Some(id) = id {
+            self.id = id.to_owned();
+        }
+    }
+
     pub(super) fn is_acked(&self) -> bool {
         matches!(self.said, Said::Acked { .. })
     }

@@ -9,6 +9,7 @@ mod agents;
 mod world;
 mod model;
 mod watches;
+mod calls;
 mod shrink;
 
 use std::collections::BTreeMap;

@@ -72,7 +72,7 @@ impl Slot {
     /// By itself or under its reader, one as often as the other.
     fn close(&self) {
         self.asked.store(true, Ordering::SeqCst);
-        if self.number % 2 == 0 {
+        if self.number.is_multiple_of(2) {
             self.watch.stop();
         } else {
             self.end.cancel();
@@ -403,17 +403,18 @@ async fn leave(schedule: &Schedule, notes: &Notes, operator: &Operator, idle: us
     let was_away = notes.lock().troubles.iter().any(|it| it.fault.is_outage());
     let patience = if was_away { FORGETS } else { CLOSE + CLOSE };
     // The original's consumers are its own affair.
-    let judged = !(schedule.mixed || was_away && schedule.seed % 8 != 0);
-    while judged {
-        let left = operator.consumers().await;
-        if left.is_empty() {
-            break;
+    if !schedule.mixed && (!was_away || schedule.seed.is_multiple_of(8)) {
+        loop {
+            let left = operator.consumers().await;
+            if left.is_empty() {
+                break;
+            }
+            if begun.elapsed() > patience {
+                notes.find("consumers left", left.join(" "));
+                break;
+            }
+            sleep(Duration::from_millis(100)).await;
         }
-        if begun.elapsed() > patience {
-            notes.find("consumers left", left.join(" "));
-            break;
-        }
-        sleep(Duration::from_millis(100)).await;
     }
     let begun = Instant::now();
     while Handle::current().metrics().num_alive_tasks() > idle {

@@ -13,7 +13,7 @@ const AGENT: Fault = Fault {
     settings: |_| {},
     plan: PLAN,
     allow: TOLD,
-    trace: &["ok"],
+    trace: &[],
     inject: |_| Box::pin(async {}),
 };
 

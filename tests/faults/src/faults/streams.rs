@@ -54,7 +54,6 @@ pub(super) const ALL: &[&Fault] = &[
     &Fault {
         name: "one thread purged",
         allow: Allow { gaps: true, deletions: true, ..TOLD },
-        trace: &["ok"],
         inject: |it| Box::pin(purge_thread(it)),
         ..REMOVED
     },
@@ -77,18 +76,8 @@ pub(super) const ALL: &[&Fault] = &[
     &Fault { name: "stream made anew", inject: |it| Box::pin(remake(it)), ..REPLACED },
     &Fault { name: "stream restored", inject: |it| Box::pin(restore(it)), ..REPLACED },
     &Fault { name: "store rolled back", inject: |it| Box::pin(roll_back(it)), ..REPLACED },
-    &Fault {
-        name: "stream edited under load",
-        trace: &["ok"],
-        inject: |it| Box::pin(edit(it)),
-        ..EDIT
-    },
-    &Fault {
-        name: "opened by the original",
-        trace: &["ok"],
-        inject: |it| Box::pin(open_like_bones(it)),
-        ..EDIT
-    },
+    &Fault { name: "stream edited under load", inject: |it| Box::pin(edit(it)), ..EDIT },
+    &Fault { name: "opened by the original", inject: |it| Box::pin(open_like_bones(it)), ..EDIT },
     &Fault {
         name: "no acknowledgements",
         // A refusal to open is what libchat says of such a stream.
