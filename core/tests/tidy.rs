@@ -75,7 +75,7 @@ fn front_pages_are_short() {
 
 #[test]
 fn the_guides_name_only_tests_that_exist() {
-    for guide in ["tests/README.md", "docs/reliability.md"] {
+    for guide in ["tests/README.md", "docs/reliability.md", "docs/security.md"] {
         let named = mentions(&read(guide));
         assert!(!named.is_empty(), "{guide}: names no test: write `file.rs::test_name`");
         let files = all_files(&root());

@@ -210,7 +210,7 @@ impl Verdict {
 
     pub(crate) fn silence(&mut self, lines: &[Line], from: Instant, until: Instant) {
         let got = lines.iter().filter(|it| it.is("got") && (from..until).contains(&it.at));
-        let times: Vec<Instant> = got.map(|it| it.at).collect();
+        let times: Vec<Instant> = std::iter::once(from).chain(got.map(|it| it.at)).collect();
         let longest = times.windows(2).map(|two| two[1] - two[0]).max();
         let longest = longest.unwrap_or(Duration::ZERO);
         self.silence_ms = self.silence_ms.max(longest.as_millis());

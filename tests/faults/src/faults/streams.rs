@@ -43,7 +43,7 @@ pub(super) const ALL: &[&Fault] = &[
         inject: |it| Box::pin(delete_consumers(it)),
         ..EDIT
     },
-    &Fault { name: "stream purged", trace: &["ok"], inject: |it| Box::pin(purge(it)), ..REMOVED },
+    &Fault { name: "stream purged", inject: |it| Box::pin(purge(it)), ..REMOVED },
     &Fault {
         name: "purged under a slow reader",
         plan: SLOW,
