@@ -45,13 +45,19 @@ impl Place {
             let cursor = Cursor { incarnation: info.incarnation(), seq, check: 0 };
             return Ok(Place { cursor, horizon: seq, items: vec![Item::Reset(cursor)] });
         }
-        let place = cursor.seq.max(horizon);
+        let mut place = Place { cursor, horizon: cursor.seq.max(horizon), items: Vec::new() };
+        place.begins_at(first_seq);
+        Ok(place)
+    }
+
+    /// Tells what is gone, where the stream begins behind this place.
+    pub(crate) fn begins_at(&mut self, first_seq: u64) {
+        let place = self.cursor.seq.max(self.horizon);
         if first_seq > place + 1 {
-            let items = vec![gap(cursor, place, first_seq - 1)];
-            let cursor = Cursor { seq: first_seq - 1, check: 0, ..cursor };
-            return Ok(Place { cursor, horizon: cursor.seq, items });
+            self.items.push(gap(self.cursor, place, first_seq - 1));
+            self.cursor = Cursor { seq: first_seq - 1, check: 0, ..self.cursor };
+            self.horizon = self.cursor.seq;
         }
-        Ok(Place { cursor, horizon: place, items: Vec::new() })
     }
 
     /// Reads the next message by itself. One whose headers async-nats cannot read costs the whole

@@ -236,6 +236,8 @@ impl Reader {
         if after.incarnation() != info.incarnation() || after.state.last_seq < place.cursor.seq {
             return Err(Error::new(ErrorKind::Disconnected, "the stream was made anew just now"));
         }
+        // Removed between the two looks: the consumer never had it.
+        place.begins_at(after.state.first_seq);
         if let Source::Pull(pull) = &source
             && let Some(error) = pull.refused()
         {
@@ -243,8 +245,7 @@ impl Reader {
         }
         (self.barren, self.epoch) = (barren, place.cursor);
         self.cursor = place.cursor;
-        self.last_seq = info.state.last_seq;
-        self.horizon = place.horizon;
+        (self.last_seq, self.horizon) = (info.state.last_seq, place.horizon);
         self.lagging = true;
         self.is_single = info.is_single();
         self.began = Some((info.state.last_seq, began));

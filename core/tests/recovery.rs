@@ -3,6 +3,12 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::proxy::{Fate, Proxy};
 use common::*;
 use libchat::{Event, Start, WatchOptions};
 use serde_json::json;
@@ -221,4 +227,54 @@ async fn a_frozen_server_loses_and_repeats_nothing() {
     let stats = within("the sends", sending).await.expect("sent");
     assert!(stats.resent > 0, "the fault was not hit: {stats:?}");
     assert!(watch.try_next_event().is_none());
+}
+
+/// Purges by the raw protocol, and returns when it is done.
+fn purge_now(address: &str, user: &str, password: &str) {
+    let mut socket = TcpStream::connect(address).expect("connects");
+    let login = json!({"user": user, "pass": password, "verbose": false});
+    write!(socket, "CONNECT {login}\r\nSUB done 1\r\nPUB $JS.API.{PURGE} done 2\r\n{{}}\r\n")
+        .expect("writes");
+    let mut lines = BufReader::new(socket).lines();
+    assert!(lines.any(|line| line.expect("reads").contains("\"success\":true")));
+}
+
+/// Between a look at the stream and the making of a consumer a purge was seen by neither: what it
+/// took was told by nobody. At each of the looks that a watch from the past takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_purged_while_a_reader_opens_is_told() {
+    for look in 1..=5 {
+        let server = TestServer::start();
+        let ben = server.open("ben").await;
+        send_numbers(&ben, "plan", 0..5).await;
+        let first =
+            ben.history("plan", Default::default()).await.expect("reads").messages[0].cursor;
+        let looks = Arc::new(AtomicUsize::new(0));
+        let local = server.server();
+        let address = local.url().trim_start_matches("nats://").to_owned();
+        let login = (local.user().to_owned(), local.password().to_owned());
+        let left = looks.clone();
+        let proxy = Proxy::start(&server, move |frame| {
+            let is_look = frame.says("stream_info");
+            if is_look && left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                purge_now(&address, &login.0, &login.1);
+            }
+            Fate::Pass
+        });
+        let ana = proxy.await.open("ana").await;
+        looks.store(look, Ordering::Relaxed);
+        let watch = ana.watch("plan", WatchOptions::from(Start::After(first))).await;
+        let watch = watch.expect("watches");
+        let mut told = vec![first.seq];
+        eventually("the purge", || async { server.stored().await == 0 }).await;
+        send(&ben, "plan", "after").await;
+        while told.last() != Some(&6) {
+            match next_event(&watch).await {
+                Event::Message(message) => told.push(message.cursor.seq),
+                Event::Gap { after, until } => told.extend(after.seq + 1..=until.seq),
+                _ => {}
+            }
+        }
+        assert_eq!(told, [1, 2, 3, 4, 5, 6], "at look {look}");
+    }
 }
