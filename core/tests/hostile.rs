@@ -18,10 +18,6 @@ fn short(thread: &str) -> Short {
     libchat::thread_short("demo", thread).expect("a short")
 }
 
-fn subject(thread: &str) -> String {
-    format!("chat.demo.{}", short(thread))
-}
-
 /// An envelope of thread `plan` with these fields in the place of honest ones.
 fn forged(fields: Value) -> Vec<u8> {
     let mut envelope = json!({"id": "1", "from": "eve", "thread": short("plan").as_str(),

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use async_nats::{Client, Subscriber};
 use common::proxy::{Fate, Proxy};
 use common::*;
 use futures_util::StreamExt;
@@ -38,26 +37,6 @@ fn count_panics() {
 
 fn brief() -> SendOptions {
     SendOptions { timeout: Duration::from_secs(3), ..Default::default() }
-}
-
-/// A client that does not hear itself.
-async fn eve(server: &TestServer) -> Client {
-    let local = server.server();
-    async_nats::ConnectOptions::with_user_and_password(
-        local.user().to_owned(),
-        local.password().to_owned(),
-    )
-    .no_echo()
-    .connect(local.url())
-    .await
-    .expect("eve connects")
-}
-
-/// Subscribed when it returns: the server works in turn.
-async fn hear(client: &Client, subject: &str) -> Subscriber {
-    let heard = client.subscribe(subject.to_owned()).await.expect("subscribes");
-    api(client, "INFO", json!({})).await;
-    heard
 }
 
 /// What no server says of a message that is stored in `chat-demo`.

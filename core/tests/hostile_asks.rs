@@ -3,35 +3,10 @@
 
 mod common;
 
-use async_nats::{Client, HeaderMap, Subscriber};
+use async_nats::HeaderMap;
 use common::*;
 use futures_util::StreamExt;
 use libchat::{ErrorKind, RequestOptions, RespondOptions};
-use serde_json::json;
-
-fn subject(thread: &str) -> String {
-    format!("chat.demo.{}", libchat::thread_short("demo", thread).expect("a short"))
-}
-
-/// A client that does not hear itself.
-async fn eve(server: &TestServer) -> Client {
-    let local = server.server();
-    async_nats::ConnectOptions::with_user_and_password(
-        local.user().to_owned(),
-        local.password().to_owned(),
-    )
-    .no_echo()
-    .connect(local.url())
-    .await
-    .expect("eve connects")
-}
-
-/// Subscribed when it returns: the server works in turn.
-async fn hear(client: &Client, subject: &str) -> Subscriber {
-    let heard = client.subscribe(subject.to_owned()).await.expect("subscribes");
-    api(client, "INFO", json!({})).await;
-    heard
-}
 
 /// An answer goes where the request says, with the rights of who answers: nobody shall have the
 /// stream deleted, or something stored in it, by asking.

@@ -38,10 +38,6 @@ async fn growth<T>(work: impl Future<Output = T>) -> (T, usize) {
     }
 }
 
-fn subject(thread: &str) -> String {
-    format!("chat.demo.{}", libchat::thread_short("demo", thread).expect("a short"))
-}
-
 /// Publishes all of them by one plain client, and waits until they are stored.
 async fn store_all(server: &TestServer, messages: impl Iterator<Item = (String, String)>) {
     let client = server.client().await;

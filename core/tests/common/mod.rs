@@ -320,3 +320,28 @@ pub async fn events_until(watch: &Watch, last: &str) -> Vec<String> {
 pub fn messages(numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(|n| format!("message {n}")).collect()
 }
+
+/// The subject of a thread of project `demo`.
+pub fn subject(thread: &str) -> String {
+    format!("chat.demo.{}", libchat::thread_short("demo", thread).expect("a short"))
+}
+
+/// A stranger's client, which does not hear itself.
+pub async fn eve(server: &TestServer) -> async_nats::Client {
+    let local = server.server();
+    async_nats::ConnectOptions::with_user_and_password(
+        local.user().to_owned(),
+        local.password().to_owned(),
+    )
+    .no_echo()
+    .connect(local.url())
+    .await
+    .expect("eve connects")
+}
+
+/// Subscribed when it returns: the server works in turn.
+pub async fn hear(client: &async_nats::Client, subject: &str) -> async_nats::Subscriber {
+    let heard = client.subscribe(subject.to_owned()).await.expect("subscribes");
+    api(client, "INFO", json!({})).await;
+    heard
+}

@@ -40,10 +40,6 @@ impl Face {
     /// The program and its first arguments; scripts/faults builds those that are not this one.
     fn command(self) -> Command {
         let this = || std::env::current_exe().expect("this program's path");
-        let built = |name: &str| {
-            let folder = std::env::var_os("LIBCHAT_FAULTS_AGENTS").map(PathBuf::from);
-            folder.expect("LIBCHAT_FAULTS_AGENTS: run scripts/faults, which sets it").join(name)
-        };
         let (program, first) = match self {
             Face::Core => (this(), Some("agent")),
             Face::AsyncNats => (this(), Some("rival")),
@@ -56,6 +52,16 @@ impl Face {
         command.args(first);
         command
     }
+}
+
+/// Where scripts/faults builds the agents that are not this program.
+pub(crate) fn agents_folder() -> Option<PathBuf> {
+    std::env::var_os("LIBCHAT_FAULTS_AGENTS").map(PathBuf::from)
+}
+
+/// One of them.
+pub(crate) fn built(name: &str) -> PathBuf {
+    agents_folder().expect("LIBCHAT_FAULTS_AGENTS: run scripts/faults, which sets it").join(name)
 }
 
 /// The harness's own line in a journal: here it asked the agent to end.

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::server::PATIENCE;
 
@@ -25,8 +24,12 @@ pub(crate) struct Stored {
 
 /// The stream's name for a thread of project `demo`.
 pub(crate) fn short(thread: &str) -> String {
-    let hash = Sha256::digest(format!("demo:{thread}"));
-    hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    libchat::thread_short("demo", thread).expect("a name").to_string()
+}
+
+/// Where a thread of project `demo` is stored.
+pub(crate) fn subject(thread: &str) -> String {
+    format!("chat.demo.{}", short(thread))
 }
 
 /// The stream of project `demo` as the original makes it, with these settings.
@@ -108,6 +111,18 @@ impl Admin {
         let names = self.must("CONSUMER.NAMES.chat-demo", json!({})).await;
         let names = names["consumers"].as_array().cloned().unwrap_or_default();
         names.iter().map(|it| it.as_str().expect("a name").to_owned()).collect()
+    }
+
+    pub(crate) async fn delete_consumers(&self) {
+        for name in self.consumers().await {
+            // It may be gone by itself.
+            self.api(&format!("CONSUMER.DELETE.chat-demo.{name}"), json!({})).await;
+        }
+    }
+
+    /// Of the whole stream, or of what the request narrows it to.
+    pub(crate) async fn purge(&self, request: Value) {
+        self.must("STREAM.PURGE.chat-demo", request).await;
     }
 
     /// Everything that is stored, one by one.

@@ -161,14 +161,13 @@ impl Verdict {
                 // happened the other way round.
                 ("begin", _) => begun = Some(line.at - Duration::from_millis(500)),
                 ("did", verb @ ("list" | "history")) if line.word(2) == "OK" => {
-                    let (old, acks) = match verb {
-                        "list" => (before, &all),
-                        _ => (before / 2, &first_thread),
+                    let (old, acks, tries) = match verb {
+                        "list" => (before, &all, &all_tries),
+                        _ => (before / 2, &first_thread, &first_tries),
                     };
                     let acks = begun.map_or(0, |begun| acks.partition_point(|it| *it < begun));
                     let least = old + acks as u64;
                     let until = line.at + Duration::from_millis(500);
-                    let tries = if verb == "list" { &all_tries } else { &first_tries };
                     let most = old + tries.partition_point(|it| *it < until) as u64;
                     let count = line.number(4);
                     if !(least..=most).contains(&count) {
@@ -185,27 +184,25 @@ impl Verdict {
         let mut at = At::default();
         for line in watch.lines {
             match line.word(0) {
-                "got" => self.twice += at.got(line, &mut self.disordered),
-                "gap" if allow.gaps => at.gaps.push((line.number(1), line.number(2))),
-                "reset" if allow.resets => at = At { resets: at.resets + 1, ..At::default() },
-                "gap" | "reset" | "malformed" | "over" | "unknown" => {
-                    self.untrue.push(format!("{}: {}", watch.name, line.words.join(" ")));
-                }
-                _ => {}
+                "gap" if !allow.gaps => self.strange(watch, line),
+                "reset" if !allow.resets => self.strange(watch, line),
+                "malformed" | "over" | "unknown" => self.strange(watch, line),
+                _ => self.twice += at.take(line, &mut self.disordered),
             }
         }
         let kept = watch.stored.iter().filter(|it| at.has_gap_at(it.seq)).count();
         if kept > 0 {
             self.untrue.push(format!("{}: a gap where {kept} messages are stored", watch.name));
         }
-        self.lost += watch.missing(&at).len();
-        self.untrue.extend(
-            watch
-                .missing(&at)
-                .iter()
-                .take(3)
-                .map(|id| format!("{}: neither delivered nor told as a gap: {id}", watch.name)),
-        );
+        let missing = watch.missing(&at);
+        self.lost += missing.len();
+        let told =
+            |id: &String| format!("{}: neither delivered nor told as a gap: {id}", watch.name);
+        self.untrue.extend(missing.iter().take(3).map(told));
+    }
+
+    fn strange(&mut self, watch: &Watched<'_>, line: &Line) {
+        self.untrue.push(format!("{}: {}", watch.name, line.words.join(" ")));
     }
 
     pub(crate) fn silence(&mut self, lines: &[Line], from: Instant, until: Instant) {
@@ -234,6 +231,17 @@ struct At {
 }
 
 impl At {
+    /// Takes in what a watch told; how often it told a message too often.
+    fn take(&mut self, line: &Line, disordered: &mut usize) -> usize {
+        match line.word(0) {
+            "got" => return self.got(line, disordered),
+            "gap" => self.gaps.push((line.number(1), line.number(2))),
+            "reset" => *self = At { resets: self.resets + 1, ..At::default() },
+            _ => {}
+        }
+        0
+    }
+
     /// How often this message has come already, or should not have come at all.
     fn got(&mut self, line: &Line, disordered: &mut usize) -> usize {
         let seq = line.number(4);
@@ -299,12 +307,7 @@ impl Watched<'_> {
         let mut at = At::default();
         let mut disordered = 0;
         for line in self.lines {
-            match line.word(0) {
-                "got" => _ = at.got(line, &mut disordered),
-                "gap" => at.gaps.push((line.number(1), line.number(2))),
-                "reset" => at = At { resets: at.resets + 1, ..At::default() },
-                _ => {}
-            }
+            at.take(line, &mut disordered);
         }
         self.missing(&at).is_empty()
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::actor::{Actor, Face};
-use crate::admin::short;
+use crate::admin::{short, subject};
 use crate::server::{PATIENCE, Settings};
 use crate::site::Site;
 
@@ -72,7 +72,7 @@ struct Talk {
 
 impl Talk {
     async fn run(self: Arc<Talk>, url: String) {
-        let subject = format!("chat.demo.{}", short("t0"));
+        let subject = subject("t0");
         let mut client = None;
         while !self.stop.load(Ordering::Relaxed) {
             let n = self.stored.load(Ordering::Relaxed);

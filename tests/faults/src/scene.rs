@@ -7,8 +7,8 @@ use fastrand::Rng;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 
-use crate::actor::{Actor, Face, Line};
-use crate::admin::{Admin, Stored, short};
+use crate::actor::{Actor, Face, Line, built};
+use crate::admin::{Admin, Stored, short, subject};
 use crate::judge::{Allow, Verdict, Watched, sends};
 use crate::server::{PATIENCE, Settings};
 use crate::site::Site;
@@ -27,6 +27,17 @@ pub(crate) struct Fault {
     /// Breaks something, and mends it before it returns.
     pub(crate) inject: for<'a> fn(&'a mut Scene) -> BoxFuture<'a, ()>,
 }
+
+/// What rows differ from: nothing is broken, and nothing may be told but that a server was away.
+pub(crate) const FAULT: Fault = Fault {
+    name: "",
+    cluster: false,
+    settings: |_| {},
+    plan: PLAN,
+    allow: TOLD,
+    trace: &[],
+    inject: |_| Box::pin(async {}),
+};
 
 /// What the agents do meanwhile.
 #[derive(Clone, Copy)]
@@ -95,7 +106,7 @@ async fn store_old(admin: &Admin) {
         let (thread, id) = (format!("t{}", n % 2), format!("old-{n}"));
         let payload = json!({"id": id, "from": "old", "thread": short(&thread), "body": "x",
             "timestamp": "2026-01-01T00:00:00Z", "thread_name": thread});
-        let subject = format!("chat.demo.{}", short(&thread));
+        let subject = subject(&thread);
         client.request(subject, payload.to_string().into()).await.expect("stored");
     }
 }
@@ -205,10 +216,10 @@ fn sender(face: Face, url: &str, plan: Plan, clock: &tempfile::NamedTempFile, fi
     if !plan.clock {
         return Actor::start(face, url, &args, &[]);
     }
-    let folder = std::env::var("LIBCHAT_FAULTS_AGENTS").expect("run scripts/faults, which sets it");
-    let preload = format!("{folder}/clock.so");
-    assert!(Path::new(&preload).exists(), "{preload}: scripts/faults makes it");
-    let env = [("LD_PRELOAD", preload.as_str()), ("LIBCHAT_FAULTS_CLOCK", path)];
+    let preload = built("clock.so");
+    assert!(preload.exists(), "{}: scripts/faults makes it", preload.display());
+    let preload = preload.to_str().expect("a path");
+    let env = [("LD_PRELOAD", preload), ("LIBCHAT_FAULTS_CLOCK", path)];
     Actor::start(face, url, &args, &env)
 }
 

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use serde_json::json;
 use tokio::time::sleep;
 
 use crate::actor::{Actor, Face};
 use crate::admin::Admin;
-use crate::judge::Allow;
 use crate::proxy::Network;
-use crate::scene::{self, AWAY, Fault, PLAN, Plan, Scene};
+use crate::scene::{self, FAULT, Fault, PLAN, Plan, Scene};
 use crate::server::PATIENCE;
 
 #[derive(clap::Args)]
@@ -22,37 +20,25 @@ pub(crate) struct Options {
     seed: u64,
 }
 
-/// What a process holds.
-#[derive(Clone, Copy, Default)]
-struct Sample {
-    rss_kb: u64,
-    descriptors: u64,
-    threads: u64,
-}
-
 /// By what it is of, in the order of time.
 type Samples = BTreeMap<String, Vec<[u64; 3]>>;
 
-const FACES: [Face; 3] = Face::OTHERS;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Whether everything was as promised and nothing grew.
 pub(crate) async fn run(options: Options) -> bool {
     let fault = Fault {
         name: "soak",
-        cluster: false,
-        settings: |_| {},
-        plan: Plan { pause_ms: 100, verb: "list", ..PLAN },
-        allow: Allow { gaps: false, resets: false, deletions: false, codes: AWAY },
+        plan: Plan { pause_ms: 100, ..PLAN },
         trace: &["reconnects", "resent", "reopens"],
-        inject: |_| Box::pin(async {}),
+        ..FAULT
     };
     let mut samples = Samples::new();
     let mut faults = BTreeMap::new();
     let mut scene = Scene::open(&fault, Face::Core, options.seed).await;
     let url = scene.site.url();
     let args = |name| ["watch", name, "*", "0", "256", "new"];
-    let others = FACES.map(|face| Actor::start(face, &url, &args(face.name()), &[]));
+    let others = Face::OTHERS.map(|face| Actor::start(face, &url, &args(face.name()), &[]));
     let end = Instant::now() + Duration::from_secs(60 * options.minutes);
     let mut next = Instant::now() + EVERY;
     while Instant::now() < end {
@@ -97,10 +83,7 @@ async fn one_fault(scene: &mut Scene) -> &'static str {
         3 => network(scene, Network::HalfOpen, "connection half open").await,
         4 => network(scene, Network::Slow, "slow link").await,
         _ => {
-            let admin = scene.admin();
-            for name in admin.consumers().await {
-                admin.api(&format!("CONSUMER.DELETE.chat-demo.{name}"), json!({})).await;
-            }
+            scene.admin().delete_consumers().await;
             "consumers deleted"
         }
     }
@@ -116,9 +99,8 @@ async fn network(scene: &mut Scene, network: Network, name: &'static str) -> &'s
 async fn sample(scene: &Scene, others: &[Actor], samples: &mut Samples) {
     let own = [&scene.sender, &scene.busy, &scene.idle, &scene.caller];
     for actor in own.into_iter().chain(others) {
-        let Sample { rss_kb, descriptors, threads } = of_process(actor.pid());
         let name = format!("{} RSS KB, descriptors, threads", actor.name);
-        samples.entry(name).or_default().push([rss_kb, descriptors, threads]);
+        samples.entry(name).or_default().push(of_process(actor.pid()));
     }
     for actor in [&scene.busy, &scene.caller] {
         let lines = actor.lines();
@@ -141,18 +123,15 @@ async fn consumers_become(admin: &Admin, most: usize) -> bool {
     }
 }
 
-fn of_process(pid: u32) -> Sample {
+/// Its RSS in KB, its descriptors and its threads.
+fn of_process(pid: u32) -> [u64; 3] {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let number = |key: &str| {
         let line = status.lines().find_map(|it| it.strip_prefix(key)).unwrap_or_default();
         line.split_whitespace().next().and_then(|it| it.parse().ok()).unwrap_or_default()
     };
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
-    Sample {
-        rss_kb: number("VmRSS:"),
-        descriptors: descriptors as u64,
-        threads: number("Threads:"),
-    }
+    [number("VmRSS:"), descriptors as u64, number("Threads:")]
 }
 
 /// The medians of the second quarter of the time and of the last are much the same: the first has

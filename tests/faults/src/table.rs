@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 
-use crate::actor::Face;
+use crate::actor::{Face, agents_folder};
 use crate::faults::{self, SHORT, WORST};
 use crate::judge::Verdict;
 use crate::scene::{self, Fault};
@@ -99,8 +99,7 @@ fn is_meant(name: &str, text: &str) -> bool {
 
 /// When the newest of this program and the agents was built.
 fn build() -> u64 {
-    let agents = std::env::var_os("LIBCHAT_FAULTS_AGENTS").map(PathBuf::from);
-    let agents = agents.and_then(|it| std::fs::read_dir(it).ok()).into_iter().flatten();
+    let agents = agents_folder().and_then(|it| std::fs::read_dir(it).ok()).into_iter().flatten();
     let agents = agents.filter_map(|it| Some(it.ok()?.path()));
     let files = std::env::current_exe().into_iter().chain(agents);
     let made = files.filter_map(|it| it.metadata().ok()?.modified().ok());

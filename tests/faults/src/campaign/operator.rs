@@ -75,7 +75,7 @@ impl Operator {
             Fault::Cut { ms } => self.network(Network::Cut, ms).await,
             Fault::HalfOpen { ms } => self.network(Network::HalfOpen, ms).await,
             Fault::Slow { ms } => self.network(Network::Slow, ms).await,
-            Fault::DeleteConsumers => self.delete_consumers().await,
+            Fault::DeleteConsumers => self.admin().delete_consumers().await,
             Fault::Full { ms } => self.fill(ms).await,
             Fault::Revoke { ms } => self.revoke(ms).await,
             Fault::Malformed { thread } => self.store_malformed(thread).await,
@@ -100,13 +100,6 @@ impl Operator {
         self.site.network(network);
         sleep(Duration::from_millis(ms)).await;
         self.site.network(Network::Open);
-    }
-
-    async fn delete_consumers(&self) {
-        let admin = self.admin();
-        for name in admin.consumers().await {
-            admin.api(&format!("CONSUMER.DELETE.chat-demo.{name}"), json!({})).await;
-        }
     }
 
     async fn fill(&self, ms: u64) {
@@ -140,9 +133,7 @@ impl Operator {
         self.snapshot().await;
         let State { incarnation, first, last, .. } = self.state().await;
         let begun = Instant::now();
-        let purge = |request: Value| async move {
-            self.admin().must("STREAM.PURGE.chat-demo", request).await;
-        };
+        let purge = |request: Value| async move { self.admin().purge(request).await };
         let scope = match fault {
             Fault::PurgeHalf => {
                 let half = first + (last + 1).saturating_sub(first) / 2;

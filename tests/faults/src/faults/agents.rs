@@ -5,38 +5,28 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::sleep;
 
-use crate::scene::{Fault, PLAN, Plan, Scene, TOLD};
-
-const AGENT: Fault = Fault {
-    name: "",
-    cluster: false,
-    settings: |_| {},
-    plan: PLAN,
-    allow: TOLD,
-    trace: &[],
-    inject: |_| Box::pin(async {}),
-};
+use crate::scene::{FAULT, Fault, PLAN, Plan, Scene};
 
 pub(super) const ALL: &[&Fault] = &[
-    &Fault { name: "agent killed, resumed", inject: |it| Box::pin(kill_agents(it)), ..AGENT },
+    &Fault { name: "agent killed, resumed", inject: |it| Box::pin(kill_agents(it)), ..FAULT },
     &Fault {
         name: "agent frozen 12 s",
         inject: |it| Box::pin(freeze_watch(it)),
         trace: &["reopens", "reconnects", "detaches"],
-        ..AGENT
+        ..FAULT
     },
     &Fault {
         name: "sender's clock a day off",
         plan: Plan { clock: true, ..PLAN },
         inject: |it| Box::pin(set_clock(it)),
-        ..AGENT
+        ..FAULT
     },
     &Fault {
         name: "suspended with sends in flight",
         plan: Plan { clock: true, repeat: false, ..PLAN },
         trace: &["OUTCOME_UNKNOWN"],
         inject: |it| Box::pin(suspend(it)),
-        ..AGENT
+        ..FAULT
     },
 ];
 

@@ -7,17 +7,7 @@ use tokio::time::sleep;
 
 use crate::judge::Allow;
 use crate::proxy::Network;
-use crate::scene::{Fault, PLAN, Plan, Scene, TOLD};
-
-const LIMIT: Fault = Fault {
-    name: "",
-    cluster: false,
-    settings: |_| {},
-    plan: PLAN,
-    allow: TOLD,
-    trace: &[],
-    inject: |_| Box::pin(async {}),
-};
+use crate::scene::{FAULT, Fault, PLAN, Plan, Scene, TOLD};
 
 /// Room for some of what is sent, which is then made by a purge.
 const FULL: Fault = Fault {
@@ -25,7 +15,7 @@ const FULL: Fault = Fault {
     allow: Allow { gaps: true, codes: &["SERVER"], ..TOLD },
     trace: &["SERVER"],
     inject: |it| Box::pin(fill_and_purge(it)),
-    ..LIMIT
+    ..FAULT
 };
 
 pub(super) const ALL: &[&Fault] = &[
@@ -36,7 +26,7 @@ pub(super) const ALL: &[&Fault] = &[
         allow: Allow { codes: FULL_DISK, ..TOLD },
         trace: &["SERVER", "TIMEOUT", "OUTCOME_UNKNOWN"],
         inject: |it| Box::pin(fill_disk(it)),
-        ..LIMIT
+        ..FAULT
     },
     &Fault {
         name: "server's storage full",
@@ -52,7 +42,7 @@ pub(super) const ALL: &[&Fault] = &[
         name: "account's consumers used up",
         settings: |it| it.account = "{ max_file: 1GB, max_mem: 10MB, max_consumers: 4 }".to_owned(),
         inject: |it| Box::pin(use_up_consumers(it)),
-        ..LIMIT
+        ..FAULT
     },
     &Fault { name: "stream full, refusing", inject: |it| Box::pin(fill_stream(it)), ..FULL },
     &Fault {
@@ -61,7 +51,7 @@ pub(super) const ALL: &[&Fault] = &[
         allow: Allow { codes: &["TOO_LARGE", "OUTCOME_UNKNOWN"], ..TOLD },
         trace: &["TOO_LARGE"],
         inject: |it| Box::pin(lower_payload(it)),
-        ..LIMIT
+        ..FAULT
     },
     &Fault {
         name: "JetStream off for the account",
@@ -72,14 +62,14 @@ pub(super) const ALL: &[&Fault] = &[
         },
         trace: &["SERVER", "TIMEOUT", "OUTCOME_UNKNOWN", "resent", "reopens"],
         inject: |it| Box::pin(jetstream_off(it)),
-        ..LIMIT
+        ..FAULT
     },
     &Fault {
         name: "permissions revoked",
         allow: Allow { codes: &["UNAUTHORIZED", "OUTCOME_UNKNOWN"], ..TOLD },
         trace: &["UNAUTHORIZED"],
         inject: |it| Box::pin(revoke(it)),
-        ..LIMIT
+        ..FAULT
     },
     &Fault {
         name: "user removed",
@@ -89,24 +79,21 @@ pub(super) const ALL: &[&Fault] = &[
         },
         trace: &["stalled"],
         inject: |it| Box::pin(remove_user(it)),
-        ..LIMIT
+        ..FAULT
     },
     &Fault {
         name: "1 MB bodies to a slow reader",
         plan: Plan { size: 1_000_000, pause_ms: 30, watch_pause_ms: 40, queue: 4, ..PLAN },
         trace: &["detaches"],
         inject: |it| Box::pin(async { it.flow().await }),
-        ..LIMIT
+        ..FAULT
     },
 ];
 
 async fn fill_and_purge(scene: &mut Scene) {
     let full = scene.sender.count("err") + 20;
     scene.sender.has("err", full, Duration::from_secs(30)).await;
-    scene.admin().must("STREAM.PURGE.chat-demo", json!({})).await;
-    scene.wipes();
-    // It fills up again: what is needed to end well has to fit.
-    scene.admin().must("STREAM.PURGE.chat-demo", json!({})).await;
+    scene.admin().purge(json!({})).await;
     scene.wipes();
 }
 
@@ -135,9 +122,7 @@ async fn use_up_consumers(scene: &mut Scene) {
     let mut refusals = 0;
     for round in 0..5 {
         // Whoever had one loses it, and finds others in its place.
-        for name in admin.consumers().await {
-            admin.api(&format!("CONSUMER.DELETE.chat-demo.{name}"), json!({})).await;
-        }
+        admin.delete_consumers().await;
         for n in 0..6 {
             let name = format!("other-{round}-{n}");
             let config = json!({"stream_name": "chat-demo", "action": "create",

@@ -7,18 +7,10 @@ use tokio::time::sleep;
 
 use crate::judge::Allow;
 use crate::proxy::Network;
-use crate::scene::{Fault, PLAN, Plan, Scene, TOLD};
+use crate::scene::{FAULT, Fault, PLAN, Plan, Scene, TOLD};
 use crate::server::PATIENCE;
 
-const OUTAGE: Fault = Fault {
-    name: "",
-    cluster: false,
-    settings: |_| {},
-    plan: PLAN,
-    allow: TOLD,
-    trace: &["reconnects", "resent", "reopens"],
-    inject: |_| Box::pin(async {}),
-};
+const OUTAGE: Fault = Fault { trace: &["reconnects", "resent", "reopens"], ..FAULT };
 
 /// The server is killed under calls of one kind.
 const fn killed_during(name: &'static str, verb: &'static str) -> Fault {

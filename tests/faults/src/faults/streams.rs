@@ -5,29 +5,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::admin::stream_with;
+use crate::admin::{stream_with, subject};
 use crate::backup;
 use crate::judge::Allow;
-use crate::scene::{Fault, PLAN, Plan, Scene, TOLD};
-
-const EDIT: Fault = Fault {
-    name: "",
-    cluster: false,
-    settings: |_| {},
-    plan: PLAN,
-    allow: TOLD,
-    trace: &[],
-    inject: |_| Box::pin(async {}),
-};
+use crate::scene::{FAULT, Fault, PLAN, Plan, Scene, TOLD};
 
 /// Messages are removed, and watches are told so.
-const REMOVED: Fault = Fault { allow: Allow { gaps: true, ..TOLD }, ..EDIT };
+const REMOVED: Fault = Fault { allow: Allow { gaps: true, ..TOLD }, ..FAULT };
 
 /// The stream becomes another one.
 const REPLACED: Fault = Fault {
     allow: Allow { resets: true, gaps: true, codes: GONE, ..TOLD },
     trace: &["resets"],
-    ..EDIT
+    ..FAULT
 };
 
 /// A stream that is not there, or is another one than the call began with.
@@ -41,7 +31,7 @@ pub(super) const ALL: &[&Fault] = &[
         name: "consumers deleted",
         trace: &["reopens"],
         inject: |it| Box::pin(delete_consumers(it)),
-        ..EDIT
+        ..FAULT
     },
     &Fault { name: "stream purged", inject: |it| Box::pin(purge(it)), ..REMOVED },
     &Fault {
@@ -70,21 +60,21 @@ pub(super) const ALL: &[&Fault] = &[
         allow: Allow { codes: &["CONFLICT"], ..TOLD },
         trace: &["CONFLICT"],
         inject: |it| Box::pin(seal(it)),
-        ..EDIT
+        ..FAULT
     },
     &Fault { name: "stream deleted for a while", inject: |it| Box::pin(delete(it)), ..REPLACED },
     &Fault { name: "stream made anew", inject: |it| Box::pin(remake(it)), ..REPLACED },
     &Fault { name: "stream restored", inject: |it| Box::pin(restore(it)), ..REPLACED },
     &Fault { name: "store rolled back", inject: |it| Box::pin(roll_back(it)), ..REPLACED },
-    &Fault { name: "stream edited under load", inject: |it| Box::pin(edit(it)), ..EDIT },
-    &Fault { name: "opened by the original", inject: |it| Box::pin(open_like_bones(it)), ..EDIT },
+    &Fault { name: "stream edited under load", inject: |it| Box::pin(edit(it)), ..FAULT },
+    &Fault { name: "opened by the original", inject: |it| Box::pin(open_like_bones(it)), ..FAULT },
     &Fault {
         name: "no acknowledgements",
         // A refusal to open is what libchat says of such a stream.
         allow: Allow { codes: &["OUTCOME_UNKNOWN", "CONFLICT"], ..TOLD },
         trace: &["OUTCOME_UNKNOWN"],
         inject: |it| Box::pin(no_ack(it)),
-        ..EDIT
+        ..FAULT
     },
     &Fault {
         name: "duplicate window shorter than an outage",
@@ -92,32 +82,30 @@ pub(super) const ALL: &[&Fault] = &[
         plan: Plan { repeat: false, ..PLAN },
         trace: &["reconnects"],
         inject: |it| Box::pin(short_window(it)),
-        ..EDIT
+        ..FAULT
     },
 ];
 
 async fn delete_consumers(scene: &mut Scene) {
     let admin = scene.admin();
     for _ in 0..5 {
-        for name in admin.consumers().await {
-            admin.api(&format!("CONSUMER.DELETE.chat-demo.{name}"), json!({})).await;
-        }
+        admin.delete_consumers().await;
         scene.flow().await;
     }
 }
 
 async fn purge(scene: &mut Scene) {
     for _ in 0..3 {
-        scene.admin().must("STREAM.PURGE.chat-demo", json!({})).await;
+        scene.admin().purge(json!({})).await;
         scene.wipes();
         scene.flow().await;
     }
 }
 
 async fn purge_thread(scene: &mut Scene) {
-    let subject = format!("chat.demo.{}", crate::admin::short("t1"));
+    let subject = subject("t1");
     for _ in 0..3 {
-        scene.admin().must("STREAM.PURGE.chat-demo", json!({"filter": subject})).await;
+        scene.admin().purge(json!({"filter": subject})).await;
         scene.wipes();
         scene.flow().await;
     }
